@@ -1,0 +1,75 @@
+//! The key under which a shop knows a customer.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A customer's key: 1 to 128 bytes of text without control characters.
+///
+/// Its `Debug` form does not show the key, so that it cannot slip into a log.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CustomerId(Arc<str>);
+
+impl CustomerId {
+    /// Longest key, in bytes.
+    pub const LIMIT: usize = 128;
+
+    /// Checks `text` as it came in; surrounding white space is not removed but refused.
+    pub fn parse(text: &str) -> Result<Self, InvalidCustomerId> {
+        if text.is_empty() {
+            return Err(InvalidCustomerId::Empty);
+        }
+        if text.len() > Self::LIMIT {
+            return Err(InvalidCustomerId::TooLong { found: text.len() });
+        }
+        if text.trim() != text || text.chars().any(char::is_control) {
+            return Err(InvalidCustomerId::Characters);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The key itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomerId(..)")
+    }
+}
+
+/// Why a text is no customer key. The text itself is not repeated: it is personal data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidCustomerId {
+    /// No text at all.
+    #[error("expected 1 to 128 bytes, found an empty text")]
+    Empty,
+    /// Over the limit.
+    #[error("expected 1 to 128 bytes, found {found}")]
+    TooLong {
+        /// Bytes that came.
+        found: usize,
+    },
+    /// White space at an end, or control characters.
+    #[error("expected no control characters and no blanks at either end")]
+    Characters,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_checked_and_not_shown() {
+        assert_eq!(CustomerId::parse(""), Err(InvalidCustomerId::Empty));
+        assert_eq!(CustomerId::parse(" a"), Err(InvalidCustomerId::Characters));
+        assert_eq!(CustomerId::parse("a\n"), Err(InvalidCustomerId::Characters));
+        assert!(CustomerId::parse(&"x".repeat(128)).is_ok());
+        assert_eq!(
+            CustomerId::parse(&"x".repeat(129)),
+            Err(InvalidCustomerId::TooLong { found: 129 })
+        );
+        assert_eq!(format!("{:?}", CustomerId::parse("17850").unwrap()), "CustomerId(..)");
+    }
+}

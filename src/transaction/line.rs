@@ -1,0 +1,406 @@
+//! One line of a receipt, checked against the data contract.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::{CustomerId, InvalidCustomerId, Money, Quantity, Timestamp};
+
+/// Longest order, product, category, channel, store, promotion or country text, in bytes.
+pub const TEXT_LIMIT: usize = 256;
+
+/// A transaction line as it came in: typed, not yet checked. See [`LineDraft::check`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LineDraft {
+    /// The customer's key; absent for an anonymous line.
+    pub customer_id: Option<String>,
+    /// The receipt or invoice.
+    pub order_id: Option<String>,
+    /// Position within the order.
+    pub line_number: Option<u32>,
+    /// When the sale happened.
+    pub occurred_at: Option<Timestamp>,
+    /// What was sold.
+    pub product_id: Option<String>,
+    /// Category of the product; a path is written `food/fresh/milk`.
+    pub category: Option<String>,
+    /// Units; negative for a return.
+    pub quantity: Option<Quantity>,
+    /// Price of one unit before the discount.
+    pub unit_price: Option<Money>,
+    /// Money off the whole line, not negative.
+    pub discount: Option<Money>,
+    /// What one unit cost the shop.
+    pub unit_cost: Option<Money>,
+    /// ISO 4217 code; absent means the shop's reporting currency.
+    pub currency: Option<String>,
+    /// Web, store, phone.
+    pub channel: Option<String>,
+    /// The shop's branch.
+    pub store_id: Option<String>,
+    /// The promotion under which the line was sold.
+    pub promotion_id: Option<String>,
+    /// Country of the sale.
+    pub country: Option<String>,
+    /// The order that this line takes back, where it is a cancellation.
+    pub cancels_order_id: Option<String>,
+}
+
+impl LineDraft {
+    /// Checks every field against the contract.
+    ///
+    /// `reporting_currency` is the one currency of the data set.
+    ///
+    /// # Errors
+    /// The first field that does not hold, with what was expected and what was found.
+    pub fn check(self, reporting_currency: &str) -> Result<TransactionLine, InvalidLine> {
+        let customer_id = match self.customer_id.filter(|id| !id.is_empty()) {
+            Some(id) => Some(CustomerId::parse(&id).map_err(InvalidLine::CustomerId)?),
+            None => None,
+        };
+        if let Some(found) = self.currency.filter(|code| code != reporting_currency) {
+            let expected = reporting_currency.to_owned();
+            return Err(InvalidLine::Currency { expected, found: shorten(&found) });
+        }
+        let quantity = self.quantity.ok_or(InvalidLine::Missing { field: "quantity" })?;
+        if quantity == Quantity::ZERO {
+            return Err(InvalidLine::ZeroQuantity);
+        }
+        let line = TransactionLine {
+            customer_id,
+            order_id: check_text("order_id", self.order_id)?,
+            line_number: self.line_number,
+            occurred_at: self.occurred_at.ok_or(InvalidLine::Missing { field: "occurred_at" })?,
+            product_id: check_text("product_id", self.product_id)?
+                .ok_or(InvalidLine::Missing { field: "product_id" })?,
+            category: check_text("category", self.category)?,
+            quantity,
+            unit_price: self.unit_price.ok_or(InvalidLine::Missing { field: "unit_price" })?,
+            discount: not_negative("discount", self.discount)?.unwrap_or(Money::ZERO),
+            unit_cost: not_negative("unit_cost", self.unit_cost)?,
+            channel: check_text("channel", self.channel)?,
+            store_id: check_text("store_id", self.store_id)?,
+            promotion_id: check_text("promotion_id", self.promotion_id)?,
+            country: check_text("country", self.country)?,
+            cancels_order_id: check_text("cancels_order_id", self.cancels_order_id)?,
+        };
+        if line.gross().is_none() || line.cost().is_some_and(|cost| cost.is_none()) {
+            return Err(InvalidLine::AmountTooLarge);
+        }
+        Ok(line)
+    }
+}
+
+/// A transaction line that keeps the data contract. Its line amount is known to fit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TransactionLine {
+    /// The customer; `None` for an anonymous line.
+    pub customer_id: Option<CustomerId>,
+    /// The receipt or invoice.
+    pub order_id: Option<String>,
+    /// Position within the order.
+    pub line_number: Option<u32>,
+    /// When the sale happened.
+    pub occurred_at: Timestamp,
+    /// What was sold.
+    pub product_id: String,
+    /// Category path.
+    pub category: Option<String>,
+    /// Units, never zero; negative for a return.
+    pub quantity: Quantity,
+    /// Price of one unit before the discount.
+    pub unit_price: Money,
+    /// Money off the whole line, not negative.
+    pub discount: Money,
+    /// What one unit cost the shop.
+    pub unit_cost: Option<Money>,
+    /// Web, store, phone.
+    pub channel: Option<String>,
+    /// The shop's branch.
+    pub store_id: Option<String>,
+    /// The promotion under which the line was sold.
+    pub promotion_id: Option<String>,
+    /// Country of the sale.
+    pub country: Option<String>,
+    /// The order that this line takes back.
+    pub cancels_order_id: Option<String>,
+}
+
+impl TransactionLine {
+    /// Quantity times price less the discount; see [`Quantity::line_amount`].
+    pub fn amount(&self) -> Money {
+        self.quantity.line_amount(self.unit_price, self.discount)
+    }
+
+    /// Amount less cost, where the cost is known.
+    pub fn margin(&self) -> Option<Money> {
+        self.cost().flatten().map(|cost| self.amount() - cost)
+    }
+
+    /// A cancellation names the order that it takes back.
+    pub fn is_cancellation(&self) -> bool {
+        self.cancels_order_id.is_some()
+    }
+
+    /// The identity under which sending this line again changes nothing.
+    ///
+    /// It is (`order_id`, `line_number`) where both are given. Otherwise it is all fields and how
+    /// often `seen` has met an equal line, so that two equal lines of one receipt both count while
+    /// the receipt sent again does not.
+    pub fn identity(&self, seen: &mut OccurrenceCounter) -> LineIdentity {
+        if let (Some(order), Some(number)) = (&self.order_id, self.line_number) {
+            let mut hash = Sha256::new();
+            hash.update(b"order-line\0");
+            hash_text(&mut hash, Some(order));
+            hash.update(number.to_le_bytes());
+            return LineIdentity::finish(hash);
+        }
+        let content = self.content();
+        let occurrence = seen.count(content);
+        let mut hash = Sha256::new();
+        hash.update(b"content\0");
+        hash.update(content.0);
+        hash.update(occurrence.to_le_bytes());
+        LineIdentity::finish(hash)
+    }
+
+    fn gross(&self) -> Option<Money> {
+        self.quantity.times(self.unit_price)
+    }
+
+    fn cost(&self) -> Option<Option<Money>> {
+        self.unit_cost.map(|unit_cost| self.quantity.times(unit_cost))
+    }
+
+    /// A digest of every field.
+    pub fn content(&self) -> LineIdentity {
+        let mut hash = Sha256::new();
+        hash_text(&mut hash, self.customer_id.as_ref().map(CustomerId::as_str));
+        for text in [
+            &self.order_id,
+            &self.category,
+            &self.channel,
+            &self.store_id,
+            &self.promotion_id,
+            &self.country,
+            &self.cancels_order_id,
+        ] {
+            hash_text(&mut hash, text.as_deref());
+        }
+        hash_text(&mut hash, Some(&self.product_id));
+        for number in [
+            self.occurred_at.micros(),
+            self.quantity.thousandths(),
+            self.unit_price.micros(),
+            self.discount.micros(),
+            self.unit_cost.map_or(i64::MIN, Money::micros),
+            self.line_number.map_or(-1, i64::from),
+        ] {
+            hash.update(number.to_le_bytes());
+        }
+        LineIdentity::finish(hash)
+    }
+}
+
+/// 128 bits that name a line (truncated SHA-256, so equal on every machine and version).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LineIdentity([u8; 16]);
+
+impl LineIdentity {
+    /// The identity of stored bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The identity's bytes, as stored.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    fn finish(hash: Sha256) -> Self {
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut bytes = [0; 16];
+        for (byte, from) in bytes.iter_mut().zip(digest) {
+            *byte = from;
+        }
+        Self(bytes)
+    }
+}
+
+/// Counts equal lines of one file or one stream; see [`TransactionLine::identity`].
+#[derive(Debug, Default)]
+pub struct OccurrenceCounter {
+    seen: HashMap<LineIdentity, u32>,
+}
+
+impl OccurrenceCounter {
+    fn count(&mut self, content: LineIdentity) -> u32 {
+        let count = self.seen.entry(content).or_default();
+        *count += 1;
+        *count
+    }
+}
+
+/// Why a line does not keep the contract.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidLine {
+    /// A required field is absent.
+    #[error("{field} is required and was not given")]
+    Missing {
+        /// The field.
+        field: &'static str,
+    },
+    /// A text is over [`TEXT_LIMIT`] or holds control characters.
+    #[error(
+        "{field}: expected at most {TEXT_LIMIT} bytes without control characters, found {found}"
+    )]
+    Text {
+        /// The field.
+        field: &'static str,
+        /// What was wrong.
+        found: String,
+    },
+    /// The customer key does not hold.
+    #[error("customer_id: {0}")]
+    CustomerId(InvalidCustomerId),
+    /// A second currency.
+    #[error("currency: expected {expected}, the reporting currency of the shop, found {found:?}")]
+    Currency {
+        /// The reporting currency.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// Nothing sold and nothing returned.
+    #[error("quantity: expected a number other than 0")]
+    ZeroQuantity,
+    /// A discount or cost below zero.
+    #[error("{field}: expected 0 or more, found {found}")]
+    Negative {
+        /// The field.
+        field: &'static str,
+        /// What came.
+        found: Money,
+    },
+    /// Quantity times price or cost does not fit 64 bits of micros.
+    #[error("quantity x unit_price: expected an amount within +-9223372036854")]
+    AmountTooLarge,
+}
+
+impl InvalidLine {
+    /// The field at fault, as in the contract.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Missing { field } | Self::Text { field, .. } | Self::Negative { field, .. } => {
+                field
+            }
+            Self::CustomerId(_) => "customer_id",
+            Self::Currency { .. } => "currency",
+            Self::ZeroQuantity => "quantity",
+            Self::AmountTooLarge => "unit_price",
+        }
+    }
+}
+
+fn check_text(field: &'static str, text: Option<String>) -> Result<Option<String>, InvalidLine> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    if text.len() > TEXT_LIMIT {
+        return Err(InvalidLine::Text { field, found: format!("{} bytes", text.len()) });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidLine::Text { field, found: "a control character".to_owned() });
+    }
+    Ok(Some(text))
+}
+
+fn not_negative(field: &'static str, money: Option<Money>) -> Result<Option<Money>, InvalidLine> {
+    match money {
+        Some(found) if found < Money::ZERO => Err(InvalidLine::Negative { field, found }),
+        money => Ok(money),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(16).collect()
+}
+
+fn hash_text(hash: &mut Sha256, text: Option<&str>) {
+    let text = text.unwrap_or_default();
+    hash.update((text.len() as u32).to_le_bytes());
+    hash.update(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> LineDraft {
+        LineDraft {
+            customer_id: Some("17850".to_owned()),
+            order_id: Some("536365".to_owned()),
+            occurred_at: Some("2010-12-01T08:26:00Z".parse().unwrap()),
+            product_id: Some("85123A".to_owned()),
+            quantity: Some(Quantity::parse("6").unwrap()),
+            unit_price: Some(Money::parse("2.55").unwrap()),
+            ..LineDraft::default()
+        }
+    }
+
+    #[test]
+    fn a_line_has_an_exact_amount_and_margin() {
+        let line = LineDraft {
+            discount: Some(Money::parse("0.30").unwrap()),
+            unit_cost: Some(Money::parse("1").unwrap()),
+            ..draft()
+        };
+        let line = line.check("GBP").unwrap();
+        assert_eq!(line.amount().to_string(), "15.00");
+        assert_eq!(line.margin().unwrap().to_string(), "9.00");
+    }
+
+    #[test]
+    fn each_broken_field_is_named() {
+        let refuse = |change: fn(&mut LineDraft)| {
+            let mut draft = draft();
+            change(&mut draft);
+            draft.check("GBP").unwrap_err()
+        };
+        for (error, field) in [
+            (refuse(|d| d.quantity = None), "quantity"),
+            (refuse(|d| d.quantity = Some(Quantity::ZERO)), "quantity"),
+            (refuse(|d| d.unit_price = None), "unit_price"),
+            (refuse(|d| d.unit_price = Some(Money::from_micros(i64::MAX))), "unit_price"),
+            (refuse(|d| d.occurred_at = None), "occurred_at"),
+            (refuse(|d| d.product_id = Some(String::new())), "product_id"),
+            (refuse(|d| d.discount = Some(Money::from_micros(-1))), "discount"),
+            (refuse(|d| d.currency = Some("EUR".to_owned())), "currency"),
+            (refuse(|d| d.store_id = Some("x".repeat(257))), "store_id"),
+            (refuse(|d| d.customer_id = Some("a\tb".to_owned())), "customer_id"),
+        ] {
+            assert_eq!(error.field(), field, "{error}");
+        }
+    }
+
+    #[test]
+    fn equal_lines_of_one_receipt_count_and_a_receipt_sent_again_does_not() {
+        let line = draft().check("GBP").unwrap();
+        let mut first = OccurrenceCounter::default();
+        let (a, b) = (line.identity(&mut first), line.identity(&mut first));
+        assert_ne!(a, b);
+        let mut again = OccurrenceCounter::default();
+        assert_eq!(a, line.identity(&mut again));
+        assert_eq!(b, line.identity(&mut again));
+    }
+
+    #[test]
+    fn a_numbered_line_keeps_its_identity_when_it_is_corrected() {
+        let mut seen = OccurrenceCounter::default();
+        let line = LineDraft { line_number: Some(1), ..draft() }.check("GBP").unwrap();
+        let price = Some(Money::parse("2.45").unwrap());
+        let draft = LineDraft { line_number: Some(1), unit_price: price, ..draft() };
+        let corrected = draft.check("GBP").unwrap();
+        assert_eq!(line.identity(&mut seen), corrected.identity(&mut seen));
+    }
+}

@@ -1,0 +1,157 @@
+//! Rows of features, and rows with an outcome.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::transaction::Timestamp;
+
+/// `rows` x `columns` features, row-major, every value finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureMatrix {
+    columns: Arc<[String]>,
+    values: Vec<f32>,
+    rows: usize,
+}
+
+impl FeatureMatrix {
+    /// A matrix of `values` in row-major order.
+    ///
+    /// # Errors
+    /// When there is no column, when the number of values is no multiple of the number of columns,
+    /// or when a value is not finite.
+    pub fn new(columns: Arc<[String]>, values: Vec<f32>) -> Result<Self, InvalidMatrix> {
+        let width = columns.len();
+        if width == 0 {
+            return Err(InvalidMatrix::NoColumns);
+        }
+        if !values.len().is_multiple_of(width) {
+            return Err(InvalidMatrix::Shape { width, found: values.len() });
+        }
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            let column = columns.get(index % width).cloned().unwrap_or_default();
+            return Err(InvalidMatrix::NotFinite { row: index / width, column });
+        }
+        let rows = values.len() / width;
+        Ok(Self { columns, values, rows })
+    }
+
+    /// Names of the columns, in order.
+    pub fn columns(&self) -> &Arc<[String]> {
+        &self.columns
+    }
+
+    /// Number of columns, at least 1.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// All values, row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// One row; empty when there is no such row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        let start = row.saturating_mul(self.width());
+        self.values.get(start..start + self.width()).unwrap_or_default()
+    }
+
+    /// The rows in order.
+    pub fn iter_rows(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.values.chunks_exact(self.width())
+    }
+
+    /// Where the column of this name stands.
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// The values of the column at `index`, top to bottom.
+    pub fn column(&self, index: usize) -> impl Iterator<Item = f32> + '_ {
+        self.values.iter().skip(index).step_by(self.width()).copied()
+    }
+
+    /// The rows whose numbers are given, in that order; numbers beyond the end are passed over.
+    pub fn select_rows(&self, rows: &[usize]) -> Self {
+        let mut values = Vec::with_capacity(rows.len() * self.width());
+        for row in rows {
+            values.extend_from_slice(self.row(*row));
+        }
+        let rows = values.len() / self.width();
+        Self { columns: Arc::clone(&self.columns), values, rows }
+    }
+}
+
+/// Why values are no feature matrix.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidMatrix {
+    /// A matrix without columns.
+    #[error("expected at least one column")]
+    NoColumns,
+    /// The values do not fill whole rows.
+    #[error("expected a multiple of {width} values (one row), found {found}")]
+    Shape {
+        /// Columns.
+        width: usize,
+        /// Values.
+        found: usize,
+    },
+    /// NaN or infinity.
+    #[error("row {row}, column {column}: expected a finite number")]
+    NotFinite {
+        /// Row, from 0.
+        row: usize,
+        /// Column name.
+        column: String,
+    },
+}
+
+/// The rows of one as-of date within a [`Dataset`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Snapshot {
+    /// Features were computed as of this instant.
+    pub as_of: Timestamp,
+    /// The rows of the data set that belong to it.
+    pub rows: Range<usize>,
+}
+
+/// Features and the outcome that followed, for one or more as-of dates in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Rows of all snapshots, one snapshot after the other.
+    pub features: FeatureMatrix,
+    /// Whether the event happened, per row.
+    pub target: Vec<bool>,
+    /// The snapshots, earliest first; their ranges cover all rows.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// What a probability model is fitted on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SupervisedData {
+    /// Rows that the model's parameters are estimated from.
+    pub train: Dataset,
+    /// Rows of a later period that turn its scores into probabilities; may have no row, and then
+    /// the scores stay as they are.
+    pub calibration: Dataset,
+}
+
+impl Dataset {
+    /// Number of rows with the event.
+    pub fn positives(&self) -> usize {
+        self.target.iter().filter(|happened| **happened).count()
+    }
+
+    /// Share of rows with the event; 0 without rows.
+    pub fn base_rate(&self) -> f64 {
+        if self.target.is_empty() {
+            return 0.0;
+        }
+        self.positives() as f64 / self.target.len() as f64
+    }
+}

@@ -1,0 +1,14 @@
+//! One pure function from a purchase history to a feature vector.
+//!
+//! [`Features::of`] is the only definition of the features. Serving calls it for one customer at
+//! now, training for all customers at past dates, scoring for all at one date; so online and
+//! offline cannot disagree, and a line known at or after the as-of date cannot be seen.
+
+mod compute;
+mod definition;
+mod schema;
+mod tally;
+
+pub use self::compute::Features;
+pub use self::definition::{Definition, Unit, definitions};
+pub use self::schema::{FeatureSchema, TOP_CATEGORIES};

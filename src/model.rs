@@ -1,0 +1,61 @@
+//! What can be fitted and what can predict.
+//!
+//! An [`Estimator`] holds hyper-parameters and is fitted to a [`Model`], another type, so that
+//! predicting before fitting does not compile. [`FittedModel`] is the only place where the kinds
+//! meet: it is what the repository stores and the server loads.
+
+mod calibration;
+mod churn;
+mod fit;
+mod fitted;
+mod forecast;
+mod preprocessing;
+mod probability;
+mod propensity;
+mod segments;
+
+pub use self::calibration::{Calibration, Platt, fit_platt};
+pub use self::churn::{ChurnAlgorithm, ChurnEstimator, ChurnModel};
+pub use self::fit::{CancelToken, FitError, FitRun, NoProgress, PredictError, ProgressSink};
+pub use self::fitted::{FittedModel, GoldenInputs, ModelKind};
+pub use self::forecast::{
+    Backtest, ForecastAlgorithm, ForecastEstimator, ForecastModel, ForecastQuery, Interval,
+    IntervalSource, Method, SeriesForecast,
+};
+pub use self::preprocessing::{ColumnChoice, Standardizer, Transform};
+pub use self::probability::{Contribution, Prior, Probability};
+pub use self::propensity::{PropensityAlgorithm, PropensityEstimator, PropensityModel, Rule};
+pub use self::segments::{
+    ClusterCount, Segment, SegmentAssignment, SegmentsAlgorithm, SegmentsEstimator, SegmentsModel,
+};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Hyper-parameters of a model that is not fitted yet.
+pub trait Estimator {
+    /// What it is fitted on.
+    type Data: ?Sized;
+    /// What fitting gives.
+    type Model: Model;
+
+    /// Fits the model. The same data, settings and seed give the same bytes at any thread count.
+    ///
+    /// # Errors
+    /// When the data cannot be learned from, or when `run` was cancelled.
+    fn fit(&self, data: &Self::Data, run: &FitRun<'_>) -> Result<Self::Model, FitError>;
+}
+
+/// A fitted model.
+pub trait Model: Serialize + DeserializeOwned + Send + Sync {
+    /// What it answers for.
+    type Input: ?Sized;
+    /// One answer.
+    type Output;
+
+    /// One answer per row of `input`, in order. An empty input gives an empty answer.
+    ///
+    /// # Errors
+    /// When the input's columns are not those the model was fitted on.
+    fn predict(&self, input: &Self::Input) -> Result<Vec<Self::Output>, PredictError>;
+}

@@ -1,0 +1,241 @@
+//! The whole way from a panel to an answer.
+
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::dataset::Series;
+use crate::model::{CancelToken, NoProgress};
+
+fn panel(frequency: Frequency, all: &[Vec<f64>]) -> Panel {
+    let series = all.iter().enumerate().map(|(index, values)| Series {
+        key: key(index),
+        first_period: 500 - values.len() as i32,
+        values: values.clone(),
+    });
+    Panel::new(frequency, 500, series.collect()).unwrap()
+}
+
+fn key(index: usize) -> SeriesKey {
+    SeriesKey { group: "store".to_owned(), value: format!("{index:04}") }
+}
+
+fn estimator(algorithm: ForecastAlgorithm, horizon: usize) -> ForecastEstimator {
+    ForecastEstimator { algorithm, horizon, season_length: None, non_negative: true }
+}
+
+fn query(horizon: usize, levels: &[f64]) -> ForecastQuery {
+    ForecastQuery { series: Vec::new(), horizon, levels: levels.to_vec() }
+}
+
+fn normal(random: &mut StdRng) -> f64 {
+    (0..12).map(|_| random.r#gen::<f64>()).sum::<f64>() - 6.0
+}
+
+/// Monthly sales with trend, season and noise.
+fn monthly(count: usize, length: usize) -> Vec<Vec<f64>> {
+    let mut random = StdRng::seed_from_u64(7);
+    let season = [0.8, 0.7, 0.9, 1.0, 1.0, 1.1, 1.0, 0.9, 1.0, 1.1, 1.2, 1.3];
+    (0..count)
+        .map(|_| {
+            let growth = random.gen_range(0.5..1.5);
+            (0..length)
+                .map(|t| {
+                    let level = 100.0 + growth * t as f64;
+                    level * season[t % 12] * (1.0 + 0.03 * normal(&mut random))
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn mean_absolute_error(model: &ForecastModel, truth: &[Vec<f64>], known: usize) -> f64 {
+    let answers = model.predict(&query(model.horizon(), &[])).unwrap();
+    let errors = answers.iter().zip(truth).flat_map(|(answer, truth)| {
+        let pairs = answer.mean.iter().zip(&truth[known..]);
+        pairs.map(|(mean, actual)| (mean - actual).abs())
+    });
+    errors.sum::<f64>() / (answers.len() * model.horizon()) as f64
+}
+
+#[test]
+fn theta_and_ridge_beat_the_seasonal_naive_forecast() {
+    let truth = monthly(10, 72);
+    let known: Vec<Vec<f64>> = truth.iter().map(|values| values[..60].to_vec()).collect();
+    let panel = panel(Frequency::Monthly, &known);
+    let error = |algorithm| {
+        let model = estimator(algorithm, 12).fit(&panel, &FitRun::quiet(1)).unwrap();
+        mean_absolute_error(&model, &truth, 60)
+    };
+    let naive = error(ForecastAlgorithm::SeasonalNaive);
+    let theta = error(ForecastAlgorithm::Theta);
+    let ridge = error(ForecastAlgorithm::RidgeLags);
+    assert!(theta < 0.6 * naive, "{theta} {naive}");
+    assert!(ridge < 0.8 * naive, "{ridge} {naive}");
+}
+
+#[test]
+fn intervals_cover_what_they_claim() {
+    let mut random = StdRng::seed_from_u64(3);
+    let truth: Vec<Vec<f64>> = (0..150)
+        .map(|_| {
+            let mut state = 0.0;
+            (0..96)
+                .map(|_| {
+                    state = 0.5 * state + normal(&mut random);
+                    50.0 + 2.0 * state
+                })
+                .collect()
+        })
+        .collect();
+    let known: Vec<Vec<f64>> = truth.iter().map(|values| values[..90].to_vec()).collect();
+    let mut recipe = estimator(ForecastAlgorithm::Theta, 6);
+    recipe.season_length = Some(1);
+    let model = recipe.fit(&panel(Frequency::Weekly, &known), &FitRun::quiet(1)).unwrap();
+    let answers = model.predict(&query(6, &[0.8, 0.95])).unwrap();
+    for (index, level) in [0.8, 0.95].into_iter().enumerate() {
+        let inside = answers.iter().zip(&truth).flat_map(|(answer, truth)| {
+            let interval = &answer.intervals[index];
+            let bounds = interval.lower.iter().zip(&interval.upper);
+            let pairs = truth[90..].iter().zip(bounds);
+            pairs.map(|(actual, (low, high))| low <= actual && actual <= high)
+        });
+        let share = inside.clone().filter(|inside| *inside).count() as f64 / 900.0;
+        assert_eq!(inside.count(), 900);
+        // 150 independent series: two standard errors are 0.065 and 0.036.
+        assert!((share - level).abs() < 0.06, "{share} at {level}");
+    }
+}
+
+#[test]
+fn sources_are_named_from_own_over_pooled_to_formula() {
+    let source = |all: &[Vec<f64>]| {
+        let panel = panel(Frequency::Monthly, all);
+        let model = estimator(ForecastAlgorithm::Theta, 6).fit(&panel, &FitRun::quiet(1)).unwrap();
+        model.predict(&query(6, &[0.8])).unwrap()[0].intervals[0].source
+    };
+    assert_eq!(source(&monthly(1, 120)), IntervalSource::OwnConformal);
+    assert_eq!(source(&monthly(40, 36)), IntervalSource::PooledConformal);
+    assert_eq!(source(&monthly(1, 28)), IntervalSource::Formula);
+}
+
+#[test]
+fn the_model_survives_storage_and_any_number_of_threads() {
+    let panel = panel(Frequency::Monthly, &monthly(23, 70));
+    for algorithm in [ForecastAlgorithm::Theta, ForecastAlgorithm::RidgeLags] {
+        let model = estimator(algorithm, 12).fit(&panel, &FitRun::quiet(1)).unwrap();
+        let packed = rmp_serde::to_vec_named(&model).unwrap();
+        let text = serde_json::to_string(&model).unwrap();
+        assert_eq!(rmp_serde::from_slice::<ForecastModel>(&packed).unwrap(), model);
+        assert_eq!(serde_json::from_str::<ForecastModel>(&text).unwrap(), model);
+        let run = FitRun { threads: 5, ..FitRun::quiet(1) };
+        let other = estimator(algorithm, 12).fit(&panel, &run).unwrap();
+        assert_eq!(rmp_serde::to_vec_named(&other).unwrap(), packed);
+    }
+}
+
+#[test]
+fn wrong_settings_and_queries_are_refused() {
+    let run = FitRun::quiet(1);
+    let panel = panel(Frequency::Monthly, &monthly(2, 40));
+    for horizon in [0, 401] {
+        let fitted = estimator(ForecastAlgorithm::Theta, horizon).fit(&panel, &run);
+        assert!(matches!(fitted, Err(FitError::Setting { name: "horizon", .. })));
+    }
+    let none = Panel::new(Frequency::Daily, 0, Vec::new()).unwrap();
+    let recipe = estimator(ForecastAlgorithm::Theta, 3);
+    assert!(matches!(recipe.fit(&none, &run), Err(FitError::TooFew { .. })));
+    let model = recipe.fit(&panel, &run).unwrap();
+    for horizon in [0, 4] {
+        let expected = PredictError::Horizon { limit: 3, found: horizon };
+        assert_eq!(model.predict(&query(horizon, &[])).unwrap_err(), expected);
+    }
+    for level in [0.49, 0.995, f64::NAN] {
+        let refused = model.predict(&query(3, &[0.8, level]));
+        assert!(matches!(refused, Err(PredictError::Level { .. })));
+    }
+    let mut unknown = query(3, &[]);
+    unknown.series = vec![key(1), SeriesKey::total()];
+    let expected = PredictError::UnknownSeries { key: "total".to_owned(), known: 2 };
+    assert_eq!(model.predict(&unknown).unwrap_err(), expected);
+    unknown.series = vec![key(1), key(0), key(1)];
+    let keys = model.predict(&unknown).unwrap().into_iter().map(|a| a.key);
+    assert_eq!(keys.collect::<Vec<_>>(), unknown.series);
+}
+
+#[test]
+fn a_cancelled_fit_stops() {
+    let run = FitRun { seed: 1, threads: 2, progress: &NoProgress, cancel: CancelToken::default() };
+    run.cancel.cancel();
+    let panel = panel(Frequency::Monthly, &monthly(9, 40));
+    let fitted = estimator(ForecastAlgorithm::Theta, 3).fit(&panel, &run);
+    assert_eq!(fitted.unwrap_err(), FitError::Cancelled);
+}
+
+#[test]
+fn a_shop_that_closes_on_sundays_sells_nothing_on_sundays() {
+    let mut random = StdRng::seed_from_u64(5);
+    let values: Vec<f64> = (0..140)
+        .map(|t| if t % 7 == 3 { 0.0 } else { 20.0 + f64::from(t % 7) + normal(&mut random) })
+        .collect();
+    let panel = panel(Frequency::Daily, &[values]);
+    for algorithm in [ForecastAlgorithm::Theta, ForecastAlgorithm::RidgeLags] {
+        let model = estimator(algorithm, 14).fit(&panel, &FitRun::quiet(1)).unwrap();
+        let answer = model.predict(&query(14, &[0.95])).unwrap().remove(0);
+        assert_eq!(answer.method.algorithm, algorithm);
+        for step in 0..14 {
+            let closed = step % 7 == 3;
+            assert_eq!(answer.mean[step] == 0.0, closed);
+            assert_eq!(answer.intervals[0].upper[step] == 0.0, closed);
+        }
+    }
+}
+
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => 0.0..100.0_f64,
+        2 => Just(0.0),
+        1 => Just(7.0),
+        1 => Just(1e12),
+        1 => -1e6..1e6_f64,
+        1 => prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::NEGATIVE,
+    ]
+}
+
+fn algorithm() -> impl Strategy<Value = ForecastAlgorithm> {
+    prop::sample::select(vec![
+        ForecastAlgorithm::Theta,
+        ForecastAlgorithm::RidgeLags,
+        ForecastAlgorithm::SeasonalNaive,
+    ])
+}
+
+proptest! {
+    #[test]
+    fn any_series_gets_a_finite_answer(
+        all in prop::collection::vec(prop::collection::vec(value(), 0..70), 1..4),
+        algorithm in algorithm(),
+        season_length in prop::option::of(1..15_usize),
+        non_negative: bool,
+        horizon in 1..20_usize,
+    ) {
+        let recipe = ForecastEstimator { algorithm, horizon, season_length, non_negative };
+        let model = recipe.fit(&panel(Frequency::Daily, &all), &FitRun::quiet(1)).unwrap();
+        let levels = [0.5, 0.7, 0.8, 0.9, 0.95, 0.99];
+        for answer in model.predict(&query(horizon, &levels)).unwrap() {
+            prop_assert_eq!(answer.mean.len(), horizon);
+            let mut before = (answer.mean.clone(), answer.mean.clone());
+            for interval in &answer.intervals {
+                let bounds = interval.lower.iter().chain(&interval.upper);
+                prop_assert!(bounds.clone().all(|bound| bound.is_finite()));
+                prop_assert!(!non_negative || bounds.clone().all(|bound| *bound >= 0.0));
+                prop_assert!(interval.lower.iter().zip(&before.0).all(|(new, old)| new <= old));
+                prop_assert!(interval.upper.iter().zip(&before.1).all(|(new, old)| new >= old));
+                before = (interval.lower.clone(), interval.upper.clone());
+            }
+            let simpler = answer.method.algorithm != algorithm;
+            prop_assert_eq!(answer.method.fallback.is_some(), simpler);
+        }
+    }
+}

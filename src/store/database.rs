@@ -1,0 +1,135 @@
+//! One SQLite file: opening, format version, a writer, and a pool of readers.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// Marks the file as ours in its header ("PATR").
+const APPLICATION_ID: i64 = 0x5041_5452;
+const BUSY: Duration = Duration::from_secs(10);
+/// Readers kept open between calls.
+const IDLE_READERS: usize = 8;
+
+/// A database file of a known format.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Database {
+    /// Opens or creates the file. `migrations[n]` takes format `n` to format `n + 1`.
+    pub(super) fn open(path: PathBuf, migrations: &[&str]) -> Result<Self, StoreError> {
+        let connection = connect(&path)?;
+        let fail = |error| StoreError::from_sqlite(&path, &error);
+        let application: i64 =
+            connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(fail)?;
+        let objects: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(fail)?;
+        if application != APPLICATION_ID && (application != 0 || objects != 0) {
+            return Err(StoreError::Foreign { path });
+        }
+        migrate(&connection, &path, migrations)?;
+        Ok(Self { path, writer: Mutex::new(connection), idle: Mutex::default() })
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The one connection that writes.
+    pub(super) fn writer(&self) -> MutexGuard<'_, Connection> {
+        // A panic in a writer leaves an open transaction at most, which rusqlite rolls back.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection for reading; give it back with [`Database::release`].
+    pub(super) fn reader(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => {
+                let connection = connect(&self.path)?;
+                connection
+                    .pragma_update(None, "query_only", true)
+                    .map_err(|error| self.error(&error))?;
+                Ok(connection)
+            }
+        }
+    }
+
+    /// Takes a reader back.
+    pub(super) fn release(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_READERS {
+            idle.push(connection);
+        }
+    }
+
+    /// What a database error means for this file.
+    pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
+        StoreError::from_sqlite(&self.path, error)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let fail = |error: rusqlite::Error| StoreError::from_sqlite(path, &error);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| StoreError::Open {
+            path: folder.to_owned(),
+            detail: error.to_string(),
+        })?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    connection.busy_timeout(BUSY).map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // Without it SQLite compiles a statement anew at each execution when a partial index makes the
+    // plan depend on the bound values: three times slower duplicates.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fail)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA secure_delete = ON;
+             PRAGMA cache_size = -65536;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA foreign_keys = ON;",
+        )
+        .map_err(fail)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreError> {
+    let fail = |error: rusqlite::Error| StoreError::from_sqlite(path, &error);
+    let supported = migrations.len() as i64;
+    let format = |connection: &Connection| -> rusqlite::Result<i64> {
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+    };
+    let found = format(connection).map_err(fail)?;
+    if found > supported {
+        return Err(StoreError::FutureFormat { path: path.to_owned(), found, supported });
+    }
+    if found == supported {
+        return Ok(());
+    }
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(fail)?;
+    // Another process may have been faster; look again under the lock.
+    let found = format(connection).map_err(fail)?;
+    for step in migrations.iter().skip(found.max(0) as usize) {
+        connection.execute_batch(step).map_err(fail)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
+    connection.pragma_update(None, "user_version", supported).map_err(fail)?;
+    connection.execute_batch("COMMIT").map_err(fail)
+}

@@ -1,0 +1,17 @@
+//! Transactions on their way into the store: files through a mapping, chunks of a stream.
+//!
+//! A file is kept or dropped as a whole; a chunk of a stream is durable before it is confirmed.
+
+mod chunk;
+mod csv_file;
+mod file;
+mod import;
+mod mapping;
+mod parquet_file;
+mod row;
+
+pub use self::chunk::{ChunkOutcome, ChunkRefusal, StreamIngest};
+pub use self::file::{ReadFileError, TransactionFile, from_bytes, open};
+pub use self::import::{ImportError, ImportRequest, import};
+pub use self::mapping::{InvalidMapping, Mapping};
+pub use self::row::{RefusalReason, RowProblem, SourceRow};

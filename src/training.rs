@@ -1,0 +1,30 @@
+//! From stored transactions and a recipe to a registered version.
+//!
+//! Rows are features as of past dates with the outcome that followed. The last closed window is the
+//! hold-out, never trained on; between it and the training rows lies a gap as long as the horizon,
+//! so that no two outcomes overlap (see [`Timeline`]). A version is registered whatever its
+//! quality, with its evaluation; it becomes the champion only when the gate lets it.
+
+mod error;
+mod evaluation;
+mod forecasts;
+mod panel;
+mod recipe;
+mod rows;
+mod run;
+mod segmentation;
+mod supervised;
+mod timeline;
+
+pub use self::error::TrainingError;
+pub use self::evaluation::{
+    Evaluation, ForecastEvaluation, ProbabilityEvaluation, SegmentsEvaluation, SeriesEvaluation,
+    SnapshotEvaluation,
+};
+pub use self::recipe::{
+    ChurnRecipe, ClusterRange, Clusters, ForecastRecipe, GateRule, InvalidRecipe, Measure,
+    PropensityRecipe, Recipe, SegmentsRecipe, SeriesChoice, SnapshotRule,
+};
+pub use self::rows::fit_schema;
+pub use self::run::{Training, TrainingRequest, TrainingResult};
+pub use self::timeline::{Timeline, data_as_of};

@@ -1,0 +1,69 @@
+//! How training fails.
+
+use crate::dataset::{InvalidMatrix, InvalidPanel};
+use crate::model::{FitError, PredictError};
+use crate::repository::RepositoryError;
+use crate::store::StoreError;
+use crate::transaction::InvalidTime;
+
+use super::recipe::InvalidRecipe;
+
+/// Why no version was made. The repository is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// The recipe does not hold.
+    #[error("recipe: {0}")]
+    Recipe(#[from] InvalidRecipe),
+    /// The history is too short for the recipe's windows.
+    #[error(
+        "the history of {history_days:.0} days is too short: the recipe needs {needed_days} days for one training snapshot, the gap and the hold-out; shorten horizon_days or import more history"
+    )]
+    HistoryTooShort {
+        /// Days from the first line to the as-of date.
+        history_days: f64,
+        /// Days that are needed.
+        needed_days: i64,
+    },
+    /// There is nothing to learn from.
+    #[error("there are no transactions before {as_of}; import some first")]
+    NoData {
+        /// The as-of date.
+        as_of: String,
+    },
+    /// No customer is in the population.
+    #[error("no customer bought in the {active_days} days before {as_of}; widen active_days")]
+    NoPopulation {
+        /// The recipe's population.
+        active_days: u32,
+        /// The as-of date.
+        as_of: String,
+    },
+    /// The estimator refused the data.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// A fitted model did not answer its own evaluation.
+    #[error("evaluation: {0}")]
+    Predict(#[from] PredictError),
+    /// Features were not a matrix.
+    #[error("features: {0}")]
+    Matrix(#[from] InvalidMatrix),
+    /// Series were not a panel.
+    #[error("series: {0}")]
+    Panel(#[from] InvalidPanel),
+    /// The shop's time zone is not known.
+    #[error(transparent)]
+    Time(#[from] InvalidTime),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The repository failed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+impl TrainingError {
+    /// Whether someone asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Fit(FitError::Cancelled) | Self::Store(StoreError::Cancelled))
+    }
+}

@@ -1,0 +1,159 @@
+//! What is written beside a version: how good it is on periods that it never saw.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::SeriesKey;
+use crate::metrics::{
+    DecileGain, ReliabilityBin, average_precision, brier_score, expected_calibration_error,
+    gains_and_lift, ks_statistic, log_loss, reliability_bins, roc_auc,
+};
+use crate::model::{Rule, Segment};
+use crate::repository::Metric;
+use crate::transaction::Timestamp;
+
+/// Bins of the calibration error.
+const RELIABILITY_BINS: usize = 10;
+
+/// `evaluation.json`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Evaluation {
+    /// Churn and propensity.
+    Probability(ProbabilityEvaluation),
+    /// Segments.
+    Segments(SegmentsEvaluation),
+    /// Forecasts.
+    Forecast(ForecastEvaluation),
+}
+
+/// Probabilities on the hold-out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ProbabilityEvaluation {
+    /// As-of date of the hold-out.
+    pub holdout: Timestamp,
+    /// Its rows.
+    pub rows: usize,
+    /// Its rows with the event.
+    pub positives: usize,
+    /// How the scores were turned into probabilities.
+    pub calibration: String,
+    /// Metrics by name, with those of the baselines `base_rate` and `recency` and of the champion.
+    pub metrics: BTreeMap<String, Metric>,
+    /// Predicted against observed, by tenths of the hold-out.
+    pub reliability: Vec<ReliabilityBin>,
+    /// Gain and cumulative lift by decile.
+    pub gains: Vec<DecileGain>,
+    /// Every date, with what the rows there were used for.
+    pub snapshots: Vec<SnapshotEvaluation>,
+    /// Weight of each feature: absolute standardised coefficient, or decrease of impurity.
+    pub importance: Vec<(String, f64)>,
+    /// The tree in words; empty for other algorithms.
+    pub rules: Vec<Rule>,
+}
+
+/// One date.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SnapshotEvaluation {
+    /// The date.
+    pub as_of: Timestamp,
+    /// `fit`, `calibration` or `holdout`.
+    pub role: String,
+    /// Rows.
+    pub rows: usize,
+    /// Share of rows with the event.
+    pub event_rate: f64,
+    /// Area under the ROC curve; absent when all rows have one outcome.
+    pub roc_auc: Option<f64>,
+    /// Mean predicted probability.
+    pub mean_predicted: f64,
+}
+
+/// Segments on the rows they were found in.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SegmentsEvaluation {
+    /// As-of date of the rows.
+    pub as_of: Timestamp,
+    /// Rows.
+    pub rows: usize,
+    /// Metrics by name.
+    pub metrics: BTreeMap<String, Metric>,
+    /// The segments.
+    pub segments: Vec<Segment>,
+    /// Names of the columns of the segments' centroids and medians.
+    pub columns: Vec<String>,
+}
+
+/// Forecasts of the last periods, made without them.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ForecastEvaluation {
+    /// Periods that were held out.
+    pub horizon: usize,
+    /// Series that were long enough to be evaluated.
+    pub evaluated: usize,
+    /// Metrics by name, means over the series, with those of seasonal naive and of the champion's
+    /// recipe.
+    pub metrics: BTreeMap<String, Metric>,
+    /// Each series.
+    pub series: Vec<SeriesEvaluation>,
+}
+
+/// One series.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SeriesEvaluation {
+    /// Which.
+    pub key: SeriesKey,
+    /// What forecast it, and why not the recipe's algorithm.
+    pub method: String,
+    /// Mean absolute scaled error.
+    pub mase: Option<f64>,
+    /// Symmetric mean absolute percentage error, 0 to 200.
+    pub smape: Option<f64>,
+    /// Share of held-out periods within the 80 % interval.
+    pub coverage_80: Option<f64>,
+    /// Share of held-out periods within the 95 % interval.
+    pub coverage_95: Option<f64>,
+}
+
+/// The metrics of probabilities against outcomes; those that are not defined are left out.
+pub(super) fn probability_metrics(target: &[bool], predicted: &[f64]) -> BTreeMap<String, f64> {
+    let calibration_error = expected_calibration_error(predicted, target, RELIABILITY_BINS);
+    let metrics = [
+        ("roc_auc", roc_auc(predicted, target)),
+        ("average_precision", average_precision(predicted, target)),
+        ("ks", ks_statistic(predicted, target)),
+        ("log_loss", log_loss(predicted, target)),
+        ("brier_score", brier_score(predicted, target)),
+        ("expected_calibration_error", calibration_error),
+    ];
+    let defined = metrics.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    defined.collect()
+}
+
+/// Whether more of a probability metric is better.
+pub(super) fn higher_is_better(name: &str) -> bool {
+    matches!(name, "roc_auc" | "average_precision" | "ks" | "lift_top_decile")
+}
+
+/// The version's metrics with the same metrics of others beside them.
+pub(super) fn with_references(
+    own: BTreeMap<String, f64>,
+    others: &[(&str, BTreeMap<String, f64>)],
+) -> BTreeMap<String, Metric> {
+    let metric = |(name, value): (String, f64)| {
+        let references = others
+            .iter()
+            .filter_map(|(other, metrics)| Some(((*other).to_owned(), *metrics.get(&name)?)))
+            .collect();
+        let higher_is_better = higher_is_better(&name);
+        (name, Metric { value, higher_is_better, references })
+    };
+    own.into_iter().map(metric).collect()
+}
+
+/// Reliability bins and gains of the hold-out.
+pub(super) fn curves(target: &[bool], predicted: &[f64]) -> (Vec<ReliabilityBin>, Vec<DecileGain>) {
+    let reliability = reliability_bins(predicted, target, RELIABILITY_BINS);
+    (reliability.unwrap_or_default(), gains_and_lift(predicted, target).unwrap_or_default())
+}

@@ -1,0 +1,402 @@
+//! `recipe.toml`: what to train, on whom, over which windows, and when to promote.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Frequency;
+use crate::model::{
+    ChurnAlgorithm, ForecastAlgorithm, ModelKind, PropensityAlgorithm, SegmentsAlgorithm,
+};
+
+/// A recipe of one kind. Unknown keys are refused.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Recipe {
+    /// k-means.
+    Segments(SegmentsRecipe),
+    /// Logistic regression.
+    Churn(ChurnRecipe),
+    /// Decision tree.
+    Propensity(PropensityRecipe),
+    /// Sales by period.
+    Forecast(ForecastRecipe),
+}
+
+/// Groups of alike customers.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentsRecipe {
+    /// Who clusters.
+    #[serde(default)]
+    pub algorithm: SegmentsAlgorithm,
+    /// Seed of the starts.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Customers who bought in so many days before the as-of date.
+    pub active_days: u32,
+    /// Features to cluster on.
+    pub columns: Vec<String>,
+    /// How many clusters.
+    pub clusters: Clusters,
+    /// Starts, of which the best is kept.
+    #[serde(default = "default_restarts")]
+    pub restarts: usize,
+    /// Most iterations of one start.
+    #[serde(default = "default_iterations")]
+    pub max_iterations: u64,
+    /// Largest movement of a centroid that counts as none, in standard deviations.
+    #[serde(default = "default_tolerance")]
+    pub tolerance: f64,
+    /// When to promote.
+    #[serde(default)]
+    pub gate: GateRule,
+}
+
+/// A number of clusters, or the range to choose it from by silhouette.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Clusters {
+    /// So many.
+    Fixed(usize),
+    /// The best of a range.
+    Auto(ClusterRange),
+}
+
+/// Numbers of clusters to choose from.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterRange {
+    /// Fewest.
+    pub least: usize,
+    /// Most.
+    pub most: usize,
+}
+
+/// Customers who stop buying.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChurnRecipe {
+    /// Who fits.
+    #[serde(default)]
+    pub algorithm: ChurnAlgorithm,
+    /// Seed.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Customers who bought in so many days before the as-of date.
+    pub active_days: u32,
+    /// A customer who buys nothing in so many days churned.
+    pub horizon_days: u32,
+    /// Past as-of dates to learn from.
+    #[serde(default)]
+    pub snapshots: SnapshotRule,
+    /// Features to use; all when absent.
+    pub columns: Option<Vec<String>>,
+    /// Strength of the L2 penalty; scikit-learn's `C` is `1 / l2`.
+    #[serde(default = "default_l2")]
+    pub l2: f64,
+    /// Most iterations.
+    #[serde(default = "default_iterations")]
+    pub max_iterations: u64,
+    /// Largest gradient per row that counts as zero.
+    #[serde(default = "default_gradient")]
+    pub tolerance: f64,
+    /// When to promote.
+    #[serde(default)]
+    pub gate: GateRule,
+}
+
+/// Customers who buy, anything or something.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PropensityRecipe {
+    /// Who fits.
+    #[serde(default)]
+    pub algorithm: PropensityAlgorithm,
+    /// Seed.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Customers who bought in so many days before the as-of date.
+    pub active_days: u32,
+    /// The purchase happens within so many days.
+    pub horizon_days: u32,
+    /// Only purchases of this product count.
+    pub product: Option<String>,
+    /// Only purchases from this category (the first part of the path) count.
+    pub category: Option<String>,
+    /// Past as-of dates to learn from.
+    #[serde(default)]
+    pub snapshots: SnapshotRule,
+    /// Features to use; all when absent.
+    pub columns: Option<Vec<String>>,
+    /// Most questions between the root and a leaf.
+    #[serde(default = "default_depth")]
+    pub max_depth: usize,
+    /// Fewest training rows in a leaf.
+    #[serde(default = "default_leaf")]
+    pub min_leaf: usize,
+    /// Smallest decrease of impurity that is worth a split.
+    #[serde(default = "default_gain")]
+    pub min_gain: f64,
+    /// When to promote.
+    #[serde(default)]
+    pub gate: GateRule,
+}
+
+/// Sales by day, week or month.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastRecipe {
+    /// Who forecasts.
+    pub algorithm: ForecastAlgorithm,
+    /// Seed.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Length of a period.
+    pub frequency: Frequency,
+    /// Periods ahead.
+    pub horizon: usize,
+    /// What is summed up.
+    pub measure: Measure,
+    /// Periods after which the pattern repeats; the calendar's when absent.
+    pub season_length: Option<usize>,
+    /// Which series.
+    pub series: Vec<SeriesChoice>,
+    /// When to promote.
+    #[serde(default)]
+    pub gate: GateRule,
+}
+
+/// What a series is the sum of.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// Money, net of returns.
+    Sales,
+    /// Units, net of returns.
+    Units,
+    /// Sales less cost over the lines whose cost is known.
+    Margin,
+}
+
+impl Measure {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sales => "sales",
+            Self::Units => "units",
+            Self::Margin => "margin",
+        }
+    }
+}
+
+/// The series of one grouping.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesChoice {
+    /// `total`, `product`, `category`, `store`, `channel` or `country`.
+    pub group: String,
+    /// Only so many, the largest by volume.
+    #[serde(default = "default_most")]
+    pub most: usize,
+}
+
+/// Which past as-of dates rows are made for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnapshotRule {
+    /// Most dates.
+    pub count: usize,
+    /// Days between them.
+    pub step_days: u32,
+    /// Days of history that the earliest date must have before it.
+    pub history_days: u32,
+}
+
+impl Default for SnapshotRule {
+    fn default() -> Self {
+        Self { count: 6, step_days: 30, history_days: 90 }
+    }
+}
+
+/// When a new version becomes the champion.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateRule {
+    /// Move the alias `champion` to a version that converged, beat its baselines and did not lose
+    /// to the champion on the same hold-out.
+    pub promote: bool,
+}
+
+impl Default for GateRule {
+    fn default() -> Self {
+        Self { promote: true }
+    }
+}
+
+const fn default_seed() -> u64 {
+    1
+}
+const fn default_restarts() -> usize {
+    10
+}
+const fn default_iterations() -> u64 {
+    300
+}
+const fn default_tolerance() -> f64 {
+    1e-4
+}
+const fn default_gradient() -> f64 {
+    1e-6
+}
+const fn default_l2() -> f64 {
+    1.0
+}
+const fn default_depth() -> usize {
+    6
+}
+const fn default_leaf() -> usize {
+    50
+}
+const fn default_gain() -> f64 {
+    1e-4
+}
+const fn default_most() -> usize {
+    20
+}
+
+/// Groupings of a forecast's series.
+pub(super) const GROUPS: [&str; 6] =
+    ["total", "product", "category", "store", "channel", "country"];
+
+/// Why a recipe does not hold; every problem is listed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", problems.join("; "))]
+pub struct InvalidRecipe {
+    problems: Vec<String>,
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// Everything that does not hold, with what was expected.
+    pub fn parse(text: &str) -> Result<Self, InvalidRecipe> {
+        let recipe: Self = toml::from_str(text).map_err(|error| InvalidRecipe {
+            problems: vec![error.to_string().trim().to_owned()],
+        })?;
+        let problems = recipe.problems();
+        if problems.is_empty() { Ok(recipe) } else { Err(InvalidRecipe { problems }) }
+    }
+
+    /// What it trains.
+    pub fn kind(&self) -> ModelKind {
+        match self {
+            Self::Segments(_) => ModelKind::Segments,
+            Self::Churn(_) => ModelKind::Churn,
+            Self::Propensity(_) => ModelKind::Propensity,
+            Self::Forecast(_) => ModelKind::Forecast,
+        }
+    }
+
+    /// The algorithm's name.
+    pub fn algorithm(&self) -> String {
+        match self {
+            Self::Segments(recipe) => plain_name(&recipe.algorithm),
+            Self::Churn(recipe) => plain_name(&recipe.algorithm),
+            Self::Propensity(recipe) => plain_name(&recipe.algorithm),
+            Self::Forecast(recipe) => plain_name(&recipe.algorithm),
+        }
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Segments(recipe) => recipe.seed,
+            Self::Churn(recipe) => recipe.seed,
+            Self::Propensity(recipe) => recipe.seed,
+            Self::Forecast(recipe) => recipe.seed,
+        }
+    }
+
+    /// The population: customers who bought in so many days; `None` for forecasts.
+    pub fn active_days(&self) -> Option<u32> {
+        match self {
+            Self::Segments(recipe) => Some(recipe.active_days),
+            Self::Churn(recipe) => Some(recipe.active_days),
+            Self::Propensity(recipe) => Some(recipe.active_days),
+            Self::Forecast(_) => None,
+        }
+    }
+
+    /// Whether a version that passes the gate becomes the champion by itself.
+    pub fn promotes(&self) -> bool {
+        match self {
+            Self::Segments(recipe) => recipe.gate.promote,
+            Self::Churn(recipe) => recipe.gate.promote,
+            Self::Propensity(recipe) => recipe.gate.promote,
+            Self::Forecast(recipe) => recipe.gate.promote,
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut days = |name: &str, value: u32| {
+            if !(1..=3650).contains(&value) {
+                problems.push(format!("{name}: expected 1 to 3650 days, found {value}"));
+            }
+        };
+        match self {
+            Self::Segments(recipe) => days("active_days", recipe.active_days),
+            Self::Churn(recipe) => {
+                days("active_days", recipe.active_days);
+                days("horizon_days", recipe.horizon_days);
+                recipe.snapshots.check(&mut days);
+            }
+            Self::Propensity(recipe) => {
+                days("active_days", recipe.active_days);
+                days("horizon_days", recipe.horizon_days);
+                recipe.snapshots.check(&mut days);
+                if recipe.product.is_some() && recipe.category.is_some() {
+                    problems.push("product, category: give one scope, not both".to_owned());
+                }
+            }
+            Self::Forecast(recipe) => problems.extend(recipe.problems()),
+        }
+        problems
+    }
+}
+
+impl SnapshotRule {
+    fn check(&self, days: &mut impl FnMut(&str, u32)) {
+        days("snapshots.step_days", self.step_days);
+        days("snapshots.history_days", self.history_days);
+        days("snapshots.count", u32::try_from(self.count).unwrap_or(u32::MAX));
+    }
+}
+
+impl ForecastRecipe {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.series.is_empty() {
+            problems.push("series: expected at least one grouping".to_owned());
+        }
+        for choice in &self.series {
+            if !GROUPS.contains(&choice.group.as_str()) {
+                let group = &choice.group;
+                problems.push(format!(
+                    "series.group: expected one of {}, found {group:?}",
+                    GROUPS.join(", ")
+                ));
+            }
+            if choice.most == 0 {
+                problems.push("series.most: expected at least 1".to_owned());
+            }
+        }
+        problems
+    }
+}
+
+/// The kebab-case name under which serde writes a variant.
+fn plain_name(value: &impl Serialize) -> String {
+    let json = serde_json::to_value(value).unwrap_or_default();
+    json.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,268 @@
+//! One training: read, make rows, fit, evaluate, register, promote.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::FeatureMatrix;
+use crate::feature::FeatureSchema;
+use crate::model::{FitRun, FittedModel, GoldenInputs};
+use crate::repository::{
+    AliasName, DataLineage, Gate, GoldenRows, LabelWindow, LoadedModel, MANIFEST_VERSION, Manifest,
+    Metric, ModelName, ModelRepository, NewVersion, RepositoryError, Version,
+};
+use crate::store::{DataSummary, Reader, TransactionStore};
+use crate::transaction::{ShopClock, Timestamp};
+
+use super::evaluation::Evaluation;
+use super::recipe::Recipe;
+use super::timeline::data_as_of;
+use super::{TrainingError, forecasts, segmentation, supervised};
+
+/// Rows that are stored with a version and answered again when it is loaded.
+const GOLDEN_ROWS: usize = 16;
+
+/// What to train. It is the payload of a training job.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRequest {
+    /// The model.
+    pub model: ModelName,
+    /// Nothing known at or after this instant is used; the end of the last complete day when
+    /// absent.
+    pub as_of: Option<Timestamp>,
+    /// A recipe instead of the repository's.
+    pub recipe: Option<String>,
+    /// A seed instead of the recipe's.
+    pub seed: Option<u64>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct TrainingResult {
+    /// The model.
+    pub model: ModelName,
+    /// The version that was registered.
+    pub version: Version,
+    /// Whether it is the champion now.
+    pub promoted: bool,
+    /// Why, or why not.
+    pub reason: String,
+    /// The metrics of the hold-out.
+    pub metrics: BTreeMap<String, Metric>,
+}
+
+/// Trains versions from one store into one repository.
+#[derive(Clone, Copy, Debug)]
+pub struct Training<'a> {
+    /// Where the transactions are.
+    pub store: &'a TransactionStore,
+    /// Where versions go.
+    pub repository: &'a ModelRepository,
+}
+
+/// What every kind needs beside its recipe.
+pub(super) struct Surroundings<'a> {
+    pub(super) run: &'a FitRun<'a>,
+    pub(super) clock: &'a ShopClock,
+    pub(super) first_line: Timestamp,
+    pub(super) as_of: Timestamp,
+    pub(super) champion: Option<&'a LoadedModel>,
+}
+
+/// A fitted and evaluated model that is not registered yet.
+pub(super) struct Made {
+    pub(super) model: FittedModel,
+    pub(super) evaluation: Evaluation,
+    pub(super) metrics: BTreeMap<String, Metric>,
+    pub(super) converged: bool,
+    pub(super) gate: Gate,
+    pub(super) label: Option<LabelWindow>,
+    pub(super) schema: Option<FeatureSchema>,
+    pub(super) train_snapshots: Vec<Timestamp>,
+    pub(super) calibration_snapshots: Vec<Timestamp>,
+    pub(super) holdout: Option<Timestamp>,
+    pub(super) golden: GoldenInputs,
+}
+
+impl Training<'_> {
+    /// Trains and registers a version; makes it the champion when the gate lets it.
+    ///
+    /// `job` is noted in the manifest. `run.seed` is replaced by the request's or recipe's.
+    ///
+    /// # Errors
+    /// When the recipe or the data do not allow it, or `run` was cancelled: then there is no new
+    /// version.
+    pub fn run(
+        &self,
+        request: &TrainingRequest,
+        job: &str,
+        run: &FitRun<'_>,
+    ) -> Result<TrainingResult, TrainingError> {
+        let text = match &request.recipe {
+            Some(text) => text.clone(),
+            None => self.repository.recipe(&request.model)?,
+        };
+        let recipe = Recipe::parse(&text)?;
+        let run = FitRun { seed: request.seed.unwrap_or(recipe.seed()), ..run.clone() };
+        let mut reader = self.store.reader()?;
+        let summary = reader.summary()?;
+        let as_of = self.as_of(request, &summary)?;
+        let champion = self.champion(&request.model, &recipe)?;
+        let around = Surroundings {
+            run: &run,
+            clock: self.store.clock(),
+            first_line: summary.first_occurred_at.unwrap_or(as_of),
+            as_of,
+            champion: champion.as_ref(),
+        };
+        let made = make(&recipe, &mut reader, &around)?;
+        run.check()?;
+        run.progress.report("register", 0.0);
+        let lineage = lineage(&made, as_of, summary, &mut reader)?;
+        let origin = Origin { recipe: text, data: lineage, job, seed: run.seed };
+        let manifest = manifest(request.model.clone(), &recipe, &made, origin);
+        self.register(&recipe, made, manifest)
+    }
+
+    fn register(
+        &self,
+        recipe: &Recipe,
+        made: Made,
+        manifest: Manifest,
+    ) -> Result<TrainingResult, TrainingError> {
+        let evaluation = serde_json::to_string_pretty(&made.evaluation).unwrap_or_default();
+        let new = NewVersion { manifest, model: &made.model, evaluation };
+        let manifest = self.repository.register(new)?;
+        let wanted = recipe.promotes();
+        if made.gate.passed && wanted {
+            let champion = AliasName::champion();
+            self.repository.set_alias(&manifest.model, &champion, manifest.version, None)?;
+        }
+        let reason = if made.gate.passed && !wanted {
+            format!("{}; the recipe does not promote by itself", made.gate.reason)
+        } else {
+            made.gate.reason
+        };
+        Ok(TrainingResult {
+            model: manifest.model,
+            version: manifest.version,
+            promoted: made.gate.passed && wanted,
+            reason,
+            metrics: made.metrics,
+        })
+    }
+
+    fn as_of(
+        &self,
+        request: &TrainingRequest,
+        summary: &DataSummary,
+    ) -> Result<Timestamp, TrainingError> {
+        let now = Timestamp::now();
+        let no_data = |as_of: Timestamp| TrainingError::NoData { as_of: as_of.to_string() };
+        let last = summary.last_occurred_at.ok_or_else(|| no_data(request.as_of.unwrap_or(now)))?;
+        let as_of = request.as_of.unwrap_or_else(|| data_as_of(last, now, self.store.clock()));
+        match summary.first_occurred_at {
+            Some(first) if first < as_of => Ok(as_of),
+            _ => Err(no_data(as_of)),
+        }
+    }
+
+    /// The champion, when there is one of the recipe's kind that still loads.
+    fn champion(
+        &self,
+        model: &ModelName,
+        recipe: &Recipe,
+    ) -> Result<Option<LoadedModel>, TrainingError> {
+        let version = match self.repository.aliases(model) {
+            Ok(aliases) => aliases.champion(),
+            Err(RepositoryError::UnknownModel { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(version) = version else {
+            return Ok(None);
+        };
+        match self.repository.load(model, version) {
+            Ok(loaded) => Ok(Some(loaded).filter(|loaded| loaded.manifest.kind == recipe.kind())),
+            Err(error) => {
+                tracing::warn!(%model, version, %error, "the champion does not load; training without comparison");
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn make(
+    recipe: &Recipe,
+    reader: &mut Reader<'_>,
+    around: &Surroundings<'_>,
+) -> Result<Made, TrainingError> {
+    match recipe {
+        Recipe::Segments(recipe) => segmentation::segments(recipe, reader, around),
+        Recipe::Churn(recipe) => supervised::churn(recipe, reader, around),
+        Recipe::Propensity(recipe) => supervised::propensity(recipe, reader, around),
+        Recipe::Forecast(recipe) => forecasts::forecast(recipe, reader, around),
+    }
+}
+
+fn lineage(
+    made: &Made,
+    as_of: Timestamp,
+    summary: DataSummary,
+    reader: &mut Reader<'_>,
+) -> Result<DataLineage, TrainingError> {
+    Ok(DataLineage {
+        digest: summary.digest,
+        lines: summary.lines,
+        customers: summary.customers,
+        as_of,
+        train_snapshots: made.train_snapshots.clone(),
+        calibration_snapshots: made.calibration_snapshots.clone(),
+        holdout: made.holdout,
+        imports: reader.import_reports()?,
+    })
+}
+
+/// What a version was made from.
+struct Origin<'a> {
+    recipe: String,
+    data: DataLineage,
+    job: &'a str,
+    seed: u64,
+}
+
+/// The account of a version; its number, checksum and golden answers come with its registration.
+fn manifest(model: ModelName, recipe: &Recipe, made: &Made, origin: Origin<'_>) -> Manifest {
+    Manifest {
+        manifest_version: MANIFEST_VERSION,
+        model,
+        version: 0,
+        kind: recipe.kind(),
+        algorithm: recipe.algorithm(),
+        created_at: Timestamp::now(),
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        training_job: origin.job.to_owned(),
+        recipe: origin.recipe,
+        seed: origin.seed,
+        feature_schema_digest: made.schema.as_ref().map(FeatureSchema::digest),
+        feature_schema: made.schema.clone(),
+        data: origin.data,
+        label: made.label.clone(),
+        active_days: recipe.active_days(),
+        converged: made.converged,
+        metrics: made.metrics.clone(),
+        gate: made.gate.clone(),
+        model_sha256: String::new(),
+        golden: GoldenRows { inputs: made.golden.clone(), answers: Vec::new() },
+    }
+}
+
+/// Rows spread evenly over a matrix.
+pub(super) fn golden_rows(features: &FeatureMatrix) -> GoldenInputs {
+    let step = features.rows().div_ceil(GOLDEN_ROWS).max(1);
+    GoldenInputs {
+        columns: features.columns().to_vec(),
+        rows: features.iter_rows().step_by(step).map(<[f32]>::to_vec).collect(),
+        series: Vec::new(),
+    }
+}

@@ -1,0 +1,279 @@
+//! Which versions are in memory, and which of them an alias means.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use crate::feature::Features;
+use crate::model::FittedModel;
+use crate::repository::{
+    AliasName, LoadedModel, Manifest, ModelName, ModelRepository, RepositoryError, Version,
+};
+use crate::transaction::{InvalidTime, SymbolTable};
+
+use super::ServingError;
+
+/// Versions that no alias points at and that are kept in memory after a request for them.
+const KEPT_ON_DEMAND: usize = 8;
+
+/// A version that was checked and is in memory.
+#[derive(Debug)]
+pub struct ServedModel {
+    loaded: LoadedModel,
+    features: ArcSwapOption<(usize, Features)>,
+}
+
+impl ServedModel {
+    fn new(loaded: LoadedModel) -> Self {
+        Self { loaded, features: ArcSwapOption::empty() }
+    }
+
+    /// What it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.loaded.manifest
+    }
+
+    /// The model.
+    pub fn model(&self) -> &FittedModel {
+        &self.loaded.model
+    }
+
+    /// Its features over the symbols of the store, kept until the store has more symbols.
+    pub(super) fn features(
+        &self,
+        symbols: &Arc<SymbolTable>,
+    ) -> Result<Arc<(usize, Features)>, ServingError> {
+        let kept = self.features.load_full();
+        if let Some(kept) = kept.filter(|kept| kept.0 == symbols.len()) {
+            return Ok(kept);
+        }
+        let bound = Arc::new((symbols.len(), self.bind(symbols)?));
+        self.features.store(Some(Arc::clone(&bound)));
+        Ok(bound)
+    }
+
+    /// Its features over any symbols.
+    pub(super) fn bind(&self, symbols: &SymbolTable) -> Result<Features, ServingError> {
+        let manifest = self.manifest();
+        let schema = manifest.feature_schema.as_ref().filter(|schema| schema.is_current());
+        let schema = schema.ok_or_else(|| ServingError::OldSchema {
+            model: manifest.model.clone(),
+            version: manifest.version,
+        })?;
+        Features::new(schema, symbols).map_err(|error: InvalidTime| error.into())
+    }
+}
+
+/// Which version of a model is meant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Selector {
+    /// Exactly this one.
+    Version(Version),
+    /// The one the alias points at.
+    Alias(AliasName),
+}
+
+impl Default for Selector {
+    fn default() -> Self {
+        Self::Alias(AliasName::champion())
+    }
+}
+
+/// Whether a version can answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum VersionState {
+    /// In memory, or loadable on demand.
+    Ready,
+    /// It did not load; why.
+    Failed(String),
+}
+
+/// All versions that aliases point at, in memory. Replaced as a whole, so that a request sees one
+/// state; a version that does not load leaves the one before it serving.
+#[derive(Debug)]
+pub struct ModelCatalog {
+    repository: ModelRepository,
+    state: ArcSwap<State>,
+    on_demand: Mutex<Vec<Arc<ServedModel>>>,
+    refreshing: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    aliases: HashMap<(ModelName, AliasName), Arc<ServedModel>>,
+    failures: BTreeMap<(ModelName, Version), String>,
+}
+
+impl ModelCatalog {
+    /// A catalog with nothing in memory yet; see [`ModelCatalog::refresh`].
+    pub fn new(repository: ModelRepository) -> Self {
+        Self {
+            repository,
+            state: ArcSwap::default(),
+            on_demand: Mutex::default(),
+            refreshing: Mutex::default(),
+        }
+    }
+
+    /// The repository behind it.
+    pub fn repository(&self) -> &ModelRepository {
+        &self.repository
+    }
+
+    /// Looks at the aliases and loads what they point at. Loaded versions are kept.
+    ///
+    /// # Errors
+    /// When the repository cannot be listed; a version that does not load is no error here.
+    pub fn refresh(&self) -> Result<(), RepositoryError> {
+        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.state.load_full();
+        let mut new = State::default();
+        for model in self.repository.models()? {
+            let aliases = match self.repository.aliases(&model) {
+                Ok(aliases) => aliases,
+                Err(error) => {
+                    tracing::error!(%model, %error, "aliases cannot be read; serving as before");
+                    new.keep(&old, &model);
+                    continue;
+                }
+            };
+            for (alias, target) in aliases.iter() {
+                let key = (model.clone(), alias.clone());
+                match self.obtain(&old, &model, target.version) {
+                    Ok(served) => {
+                        new.aliases.insert(key, served);
+                    }
+                    Err(reason) => {
+                        let known = old.failures.get(&(model.clone(), target.version));
+                        if known != Some(&reason) {
+                            tracing::error!(%model, version = target.version, %reason, "version not loaded; the one before goes on serving");
+                        }
+                        if let Some(before) = old.aliases.get(&key) {
+                            new.aliases.insert(key, Arc::clone(before));
+                        }
+                        new.failures.insert((model.clone(), target.version), reason);
+                    }
+                }
+            }
+        }
+        self.state.store(Arc::new(new));
+        Ok(())
+    }
+
+    /// The version that a request means.
+    ///
+    /// # Errors
+    /// When there is no such model, version or alias, or the version does not load.
+    pub fn resolve(
+        &self,
+        model: &ModelName,
+        selector: &Selector,
+    ) -> Result<Arc<ServedModel>, ServingError> {
+        let state = self.state.load();
+        match selector {
+            Selector::Alias(alias) => {
+                let key = (model.clone(), alias.clone());
+                if let Some(served) = state.aliases.get(&key) {
+                    return Ok(Arc::clone(served));
+                }
+                self.explain_missing_alias(&state, model, alias)
+            }
+            Selector::Version(version) => {
+                let is_meant = |served: &&Arc<ServedModel>| is_version(served, model, *version);
+                match state.aliases.values().find(is_meant) {
+                    Some(served) => Ok(Arc::clone(served)),
+                    None => Ok(self.load_on_demand(model, *version)?),
+                }
+            }
+        }
+    }
+
+    /// Whether a version can answer, as far as is known.
+    pub fn version_state(&self, model: &ModelName, version: Version) -> VersionState {
+        match self.state.load().failures.get(&(model.clone(), version)) {
+            Some(reason) => VersionState::Failed(reason.clone()),
+            None => VersionState::Ready,
+        }
+    }
+
+    /// Forgets a version that was loaded on demand.
+    pub fn forget(&self, model: &ModelName, version: Version) {
+        let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|served| !is_version(served, model, version));
+    }
+
+    fn obtain(
+        &self,
+        old: &State,
+        model: &ModelName,
+        version: Version,
+    ) -> Result<Arc<ServedModel>, String> {
+        if let Some(served) = old.aliases.values().find(|served| is_version(served, model, version))
+        {
+            return Ok(Arc::clone(served));
+        }
+        match self.repository.load(model, version) {
+            Ok(loaded) => {
+                tracing::info!(%model, version, "version loaded");
+                Ok(Arc::new(ServedModel::new(loaded)))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn load_on_demand(
+        &self,
+        model: &ModelName,
+        version: Version,
+    ) -> Result<Arc<ServedModel>, RepositoryError> {
+        let kept = || self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept().iter().find(|served| is_version(served, model, version)).map(Arc::clone);
+        if let Some(served) = found {
+            return Ok(served);
+        }
+        let served = Arc::new(ServedModel::new(self.repository.load(model, version)?));
+        let mut kept = kept();
+        if kept.len() >= KEPT_ON_DEMAND {
+            kept.remove(0);
+        }
+        kept.push(Arc::clone(&served));
+        Ok(served)
+    }
+
+    fn explain_missing_alias(
+        &self,
+        state: &State,
+        model: &ModelName,
+        alias: &AliasName,
+    ) -> Result<Arc<ServedModel>, ServingError> {
+        let aliases = self.repository.aliases(model)?;
+        let Some(target) = aliases.get(alias) else {
+            let (model, alias) = (model.clone(), alias.clone());
+            return Err(RepositoryError::UnknownAlias { model, alias }.into());
+        };
+        let failure = state.failures.get(&(model.clone(), target.version));
+        if failure.is_some() {
+            // Loading again gives the error in full, or heals when the file was restored.
+            return Ok(self.load_on_demand(model, target.version)?);
+        }
+        self.refresh()?;
+        let key = (model.clone(), alias.clone());
+        let served = self.state.load().aliases.get(&key).map(Arc::clone);
+        match served {
+            Some(served) => Ok(served),
+            None => Ok(self.load_on_demand(model, target.version)?),
+        }
+    }
+}
+
+impl State {
+    fn keep(&mut self, old: &Self, model: &ModelName) {
+        let kept = old.aliases.iter().filter(|((name, _), _)| name == model);
+        self.aliases.extend(kept.map(|(key, served)| (key.clone(), Arc::clone(served))));
+    }
+}
+
+fn is_version(served: &Arc<ServedModel>, model: &ModelName, version: Version) -> bool {
+    served.manifest().version == version && served.manifest().model == *model
+}

@@ -1,0 +1,61 @@
+//! How serving fails.
+
+use crate::model::{ModelKind, PredictError};
+use crate::repository::{ModelName, RepositoryError};
+use crate::store::StoreError;
+use crate::transaction::InvalidTime;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServingError {
+    /// The model answers another question.
+    #[error("model {model} is of kind {found}; this call needs {expected}")]
+    WrongKind {
+        /// The model.
+        model: ModelName,
+        /// The kind that the call is for.
+        expected: ModelKind,
+        /// The kind of the model.
+        found: ModelKind,
+    },
+    /// The version's features are not those that this program computes.
+    #[error(
+        "model {model} version {version} was trained on features of an older schema; train it again"
+    )]
+    OldSchema {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: u64,
+    },
+    /// The caller's vectors are of another schema.
+    #[error(
+        "features.schema_digest: the model was trained on {expected}, the vectors are of {found}; get the features again"
+    )]
+    SchemaDigest {
+        /// The model's digest.
+        expected: String,
+        /// The caller's digest.
+        found: String,
+    },
+    /// The caller's block is no matrix of the model's features.
+    #[error("features.{field}: {problem}")]
+    FeatureBlock {
+        /// `columns`, `row_count` or `values`.
+        field: &'static str,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// The model refused the input.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// The repository failed, or does not have it.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The schema's time zone is not known here.
+    #[error(transparent)]
+    Time(#[from] InvalidTime),
+}

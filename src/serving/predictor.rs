@@ -1,0 +1,326 @@
+//! The request path: one question, one answer per row, and what is needed to trust it.
+
+use std::sync::Arc;
+
+use crate::dataset::SeriesKey;
+use crate::model::{
+    Contribution, FittedModel, ForecastQuery, Model, ModelKind, Prior, Probability,
+    SegmentAssignment, SeriesForecast,
+};
+use crate::repository::ModelName;
+use crate::store::TransactionStore;
+use crate::training::data_as_of;
+use crate::transaction::{CustomerHistory, SymbolTable, Timestamp};
+
+use super::gather::{from_histories, gather};
+use super::{Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError};
+
+/// What "now" is when a request names no as-of date.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AsOfRule {
+    /// The machine's clock.
+    #[default]
+    Now,
+    /// The end of the last complete day in the data: for data sets that ended in the past.
+    Latest,
+}
+
+/// A question about customers.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The model.
+    pub model: ModelName,
+    /// Which version.
+    pub selector: Selector,
+    /// About whom.
+    pub input: Input,
+    /// As of when; by [`AsOfRule`] when absent.
+    pub as_of: Option<Timestamp>,
+    /// How many reasons per row.
+    pub explain: usize,
+}
+
+/// What must be said of a row beside its answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Note {
+    /// Nothing is known of the customer.
+    NoHistory,
+    /// The customer is not in the population that the model was trained on.
+    OutsidePopulation,
+}
+
+/// The answer to one row.
+#[derive(Clone, Debug)]
+pub struct Row<T> {
+    /// Where its vector came from.
+    pub source: RowSource,
+    /// When the latest line behind it occurred.
+    pub last_line: Option<Timestamp>,
+    /// The answer.
+    pub answer: T,
+    /// Its reasons, strongest first.
+    pub reasons: Vec<Contribution>,
+    /// What must be said of it.
+    pub note: Option<Note>,
+}
+
+/// The answers to all rows, in the order of the question.
+#[derive(Clone, Debug)]
+pub struct Answers<T> {
+    /// The version that answered.
+    pub served: Arc<ServedModel>,
+    /// As of when.
+    pub as_of: Timestamp,
+    /// The rows.
+    pub rows: Vec<Row<T>>,
+}
+
+/// A probability, with an interval where it is only the population's.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbabilityAnswer {
+    /// The probability.
+    pub probability: Probability,
+    /// The population's prior, when that is the answer.
+    pub prior: Option<Prior>,
+}
+
+/// Forecasts of one or more series.
+#[derive(Clone, Debug)]
+pub struct ForecastAnswer {
+    /// The version that answered.
+    pub served: Arc<ServedModel>,
+    /// One per series, in the order of the query.
+    pub series: Vec<SeriesForecast>,
+}
+
+/// Answers questions from the store and the catalog.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    store: Arc<TransactionStore>,
+    catalog: Arc<ModelCatalog>,
+    rule: AsOfRule,
+}
+
+impl Predictor {
+    /// A predictor over a store and a catalog.
+    pub fn new(store: Arc<TransactionStore>, catalog: Arc<ModelCatalog>, rule: AsOfRule) -> Self {
+        Self { store, catalog, rule }
+    }
+
+    /// The catalog it answers from.
+    pub fn catalog(&self) -> &ModelCatalog {
+        &self.catalog
+    }
+
+    /// "Now" for a request that names no as-of date.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn as_of(&self, asked: Option<Timestamp>) -> Result<Timestamp, ServingError> {
+        if let Some(as_of) = asked {
+            return Ok(as_of);
+        }
+        let now = Timestamp::now();
+        if self.rule == AsOfRule::Now {
+            return Ok(now);
+        }
+        let last = self.store.reader()?.summary()?.last_occurred_at;
+        Ok(last.map_or(now, |last| data_as_of(last, now, self.store.clock())))
+    }
+
+    /// Probabilities of churn or purchase, by `kind`.
+    ///
+    /// # Errors
+    /// When the model is not there or of another kind, or the input is not the model's.
+    pub fn probabilities(
+        &self,
+        kind: ModelKind,
+        question: &Question,
+    ) -> Result<Answers<ProbabilityAnswer>, ServingError> {
+        self.answer(kind, question, answer_probabilities)
+    }
+
+    /// The segment of each row.
+    ///
+    /// # Errors
+    /// When the model is not there or of another kind, or the input is not the model's.
+    pub fn segments(
+        &self,
+        question: &Question,
+    ) -> Result<Answers<SegmentAssignment>, ServingError> {
+        self.answer(ModelKind::Segments, question, answer_segments)
+    }
+
+    /// Forecasts by key; all series when `keys` is empty, the whole horizon when none is given.
+    ///
+    /// # Errors
+    /// When the model is not there or of another kind, or has no such series, horizon or level.
+    pub fn forecast(
+        &self,
+        model: &ModelName,
+        selector: &Selector,
+        keys: Vec<SeriesKey>,
+        horizon: Option<usize>,
+        levels: Vec<f64>,
+    ) -> Result<ForecastAnswer, ServingError> {
+        let served = self.resolve(ModelKind::Forecast, model, selector)?;
+        let FittedModel::Forecast(fitted) = served.model() else {
+            return Err(wrong_kind(&served, ModelKind::Forecast));
+        };
+        let horizon = horizon.unwrap_or(fitted.horizon());
+        let series = fitted.predict(&ForecastQuery { series: keys, horizon, levels })?;
+        Ok(ForecastAnswer { served, series })
+    }
+
+    /// The version that a question means, if it is of this kind.
+    ///
+    /// # Errors
+    /// When the model is not there or of another kind.
+    pub fn resolve(
+        &self,
+        kind: ModelKind,
+        model: &ModelName,
+        selector: &Selector,
+    ) -> Result<Arc<ServedModel>, ServingError> {
+        let served = self.catalog.resolve(model, selector)?;
+        if served.manifest().kind == kind { Ok(served) } else { Err(wrong_kind(&served, kind)) }
+    }
+
+    /// The vectors of a question, without predicting.
+    ///
+    /// # Errors
+    /// As for predicting.
+    pub fn features(
+        &self,
+        question: &Question,
+    ) -> Result<(Gathered, Arc<ServedModel>, Timestamp), ServingError> {
+        let served = self.catalog.resolve(&question.model, &question.selector)?;
+        let as_of = self.as_of(question.as_of)?;
+        let gathered = gather(&served, &self.store, &question.input, as_of)?;
+        Ok((gathered, served, as_of))
+    }
+
+    fn answer<T>(
+        &self,
+        kind: ModelKind,
+        question: &Question,
+        predict: impl Fn(&ServedModel, &Gathered, usize) -> Result<Vec<Row<T>>, ServingError>,
+    ) -> Result<Answers<T>, ServingError> {
+        let served = self.resolve(kind, &question.model, &question.selector)?;
+        let as_of = self.as_of(question.as_of)?;
+        let gathered = gather(&served, &self.store, &question.input, as_of)?;
+        let rows = predict(&served, &gathered, question.explain)?;
+        Ok(Answers { served, as_of, rows })
+    }
+}
+
+/// Probabilities for histories that were read by the caller, as a batch run does.
+pub(crate) fn score_probabilities<'a>(
+    served: &ServedModel,
+    symbols: &Arc<SymbolTable>,
+    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
+    as_of: Timestamp,
+) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
+    answer_probabilities(served, &from_histories(served, symbols, histories, as_of)?, 0)
+}
+
+/// Segments for histories that were read by the caller, as a batch run does.
+pub(crate) fn score_segments<'a>(
+    served: &ServedModel,
+    symbols: &Arc<SymbolTable>,
+    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
+    as_of: Timestamp,
+) -> Result<Vec<Row<SegmentAssignment>>, ServingError> {
+    answer_segments(served, &from_histories(served, symbols, histories, as_of)?, 0)
+}
+
+fn answer_probabilities(
+    served: &ServedModel,
+    gathered: &Gathered,
+    explain: usize,
+) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
+    let matrix = &gathered.matrix;
+    let (answers, prior) = match served.model() {
+        FittedModel::Churn(model) => (model.predict(matrix)?, model.prior()),
+        FittedModel::Propensity(model) => (model.predict(matrix)?, model.prior()),
+        _ => return Err(wrong_kind(served, ModelKind::Churn)),
+    };
+    let reasons = |row: &[f32]| match served.model() {
+        FittedModel::Churn(model) => model.explain(row, explain),
+        FittedModel::Propensity(model) => model.explain(row, explain),
+        _ => Vec::new(),
+    };
+    let complete = |source, probability| match source {
+        RowSource::Prior => ProbabilityAnswer {
+            probability: Probability {
+                probability: prior.probability,
+                raw: prior.probability,
+                percentile: 50.0,
+            },
+            prior: Some(prior),
+        },
+        _ => ProbabilityAnswer { probability, prior: None },
+    };
+    Ok(rows(served, gathered, explain, answers, reasons, complete))
+}
+
+fn answer_segments(
+    served: &ServedModel,
+    gathered: &Gathered,
+    explain: usize,
+) -> Result<Vec<Row<SegmentAssignment>>, ServingError> {
+    let FittedModel::Segments(model) = served.model() else {
+        return Err(wrong_kind(served, ModelKind::Segments));
+    };
+    let answers = model.predict(&gathered.matrix)?;
+    let (largest, share) = model.prior();
+    let complete = |source, answer: SegmentAssignment| match source {
+        RowSource::Prior => SegmentAssignment { segment: largest, confidence: share, ..answer },
+        _ => answer,
+    };
+    let reasons = |row: &[f32]| model.explain(row, explain);
+    Ok(rows(served, gathered, explain, answers, reasons, complete))
+}
+
+fn rows<A, T>(
+    served: &ServedModel,
+    gathered: &Gathered,
+    explain: usize,
+    answers: Vec<A>,
+    reasons: impl Fn(&[f32]) -> Vec<Contribution>,
+    complete: impl Fn(RowSource, A) -> T,
+) -> Vec<Row<T>> {
+    let active_days = served.manifest().active_days;
+    let recency = gathered.matrix.column_index("recency_days");
+    let known = gathered.sources.iter().zip(&gathered.last_lines);
+    answers
+        .into_iter()
+        .zip(known)
+        .enumerate()
+        .map(|(index, (answer, (source, last_line)))| {
+            let values = gathered.matrix.row(index);
+            let note = note(*source, recency.and_then(|at| values.get(at)), active_days);
+            let explained = explain > 0 && *source != RowSource::Prior;
+            Row {
+                source: *source,
+                last_line: *last_line,
+                answer: complete(*source, answer),
+                reasons: if explained { reasons(values) } else { Vec::new() },
+                note,
+            }
+        })
+        .collect()
+}
+
+fn note(source: RowSource, recency: Option<&f32>, active_days: Option<u32>) -> Option<Note> {
+    if source == RowSource::Prior {
+        return Some(Note::NoHistory);
+    }
+    let (recency, active_days) = (f64::from(*recency?), f64::from(active_days?));
+    (recency > active_days).then_some(Note::OutsidePopulation)
+}
+
+fn wrong_kind(served: &ServedModel, expected: ModelKind) -> ServingError {
+    let manifest = served.manifest();
+    ServingError::WrongKind { model: manifest.model.clone(), expected, found: manifest.kind }
+}

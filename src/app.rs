@@ -1,0 +1,150 @@
+//! The application: opens store and repository, starts the job runner, drains.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::{AsOfSetting, Config};
+use crate::jobs::{JobContext, JobPayload, JobRunner, JobSettings};
+use crate::repository::{ModelRepository, RepositoryError};
+use crate::serving::{AsOfRule, ModelCatalog, Predictor};
+use crate::store::{ControlStore, JobRow, StoreError, TransactionStore};
+
+/// Everything one process needs, opened.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    store: Arc<TransactionStore>,
+    control: Arc<ControlStore>,
+    catalog: Arc<ModelCatalog>,
+    predictor: Predictor,
+    runner: Mutex<Option<JobRunner>>,
+}
+
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The model directory.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+/// A file outside the configured directories.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{path}: not below one of files.directories of the server's configuration")]
+pub struct PathNotAllowed {
+    path: PathBuf,
+}
+
+impl App {
+    /// Opens everything and loads the champions. No job runs yet.
+    ///
+    /// # Errors
+    /// When a directory cannot be used. A version that does not load is only logged.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        let store =
+            TransactionStore::open(&config.data_directory, config.clock.clone(), &config.currency)?;
+        let control = ControlStore::open(&config.data_directory)?;
+        let catalog = ModelCatalog::new(ModelRepository::open(&config.model_directory)?);
+        catalog.refresh()?;
+        let (store, catalog) = (Arc::new(store), Arc::new(catalog));
+        let rule = match config.as_of {
+            AsOfSetting::Now => AsOfRule::Now,
+            AsOfSetting::Latest => AsOfRule::Latest,
+        };
+        let predictor = Predictor::new(Arc::clone(&store), Arc::clone(&catalog), rule);
+        let control = Arc::new(control);
+        Ok(Self { config, store, control, catalog, predictor, runner: Mutex::default() })
+    }
+
+    /// Starts to work off jobs, `workers` at a time.
+    pub fn start_jobs(&self, workers: usize) {
+        let context = JobContext {
+            store: Arc::clone(&self.store),
+            control: Arc::clone(&self.control),
+            catalog: Arc::clone(&self.catalog),
+        };
+        let settings = JobSettings { workers, threads: self.config.job_threads };
+        let mut runner = self.runner();
+        *runner = Some(JobRunner::start(context, settings));
+    }
+
+    /// Stops working off jobs; running ones go back to the queue.
+    pub fn stop_jobs(&self) {
+        let runner = self.runner().take();
+        if let Some(runner) = runner {
+            runner.stop();
+        }
+    }
+
+    /// Queues a job, or gives the one that was queued under this request id before.
+    ///
+    /// # Errors
+    /// When the medium fails.
+    pub fn enqueue(
+        &self,
+        payload: JobPayload,
+        request_id: &str,
+        fingerprint: &str,
+    ) -> Result<JobRow, StoreError> {
+        let job = self.control.enqueue(&payload.into_new_job(request_id, fingerprint))?;
+        if let Some(runner) = self.runner().as_ref() {
+            runner.ring();
+        }
+        Ok(job)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Transactions.
+    pub fn store(&self) -> &Arc<TransactionStore> {
+        &self.store
+    }
+
+    /// Jobs and audit.
+    pub fn control(&self) -> &Arc<ControlStore> {
+        &self.control
+    }
+
+    /// Models.
+    pub fn catalog(&self) -> &Arc<ModelCatalog> {
+        &self.catalog
+    }
+
+    /// Answers.
+    pub fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    /// Checks that a file may be read or written on a caller's behalf, and gives its absolute path.
+    ///
+    /// # Errors
+    /// When it is outside the configured directories.
+    pub fn allowed_path(&self, path: &Path) -> Result<PathBuf, PathNotAllowed> {
+        let refused = || PathNotAllowed { path: path.to_owned() };
+        let absolute = std::path::absolute(path).map_err(|_| refused())?;
+        let Some(directories) = &self.config.file_directories else {
+            return Ok(absolute);
+        };
+        let folder = absolute.parent().unwrap_or(&absolute);
+        // Links are followed before the comparison, so that a link cannot lead out.
+        let real_folder = folder.canonicalize().map_err(|_| refused())?;
+        let real = match absolute.canonicalize() {
+            Ok(existing) => existing,
+            Err(_) => real_folder.join(absolute.file_name().unwrap_or_default()),
+        };
+        let below = |directory: &PathBuf| {
+            directory.canonicalize().is_ok_and(|directory| real.starts_with(directory))
+        };
+        if directories.iter().any(below) { Ok(real) } else { Err(refused()) }
+    }
+
+    fn runner(&self) -> std::sync::MutexGuard<'_, Option<JobRunner>> {
+        self.runner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

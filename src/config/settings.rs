@@ -1,0 +1,234 @@
+//! The configuration, checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::telemetry::{LogFilter, LogFormat};
+use crate::transaction::ShopClock;
+
+use super::raw::{Given, RawConfig};
+
+/// Everything a process is told. Nothing was opened yet.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Transactions, jobs and audit.
+    pub data_directory: PathBuf,
+    /// Recipes and versions.
+    pub model_directory: PathBuf,
+    /// The shop's clock.
+    pub clock: ShopClock,
+    /// The reporting currency.
+    pub currency: String,
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// Largest message in bytes.
+    pub max_message_bytes: usize,
+    /// How long calls may go on after a shutdown began.
+    pub drain: Duration,
+    /// The as-of date of requests that name none.
+    pub as_of: AsOfSetting,
+    /// Jobs at a time.
+    pub job_workers: usize,
+    /// Threads of one job.
+    pub job_threads: usize,
+    /// Where files may be read and written; `None` for anywhere.
+    pub file_directories: Option<Vec<PathBuf>>,
+    /// What is logged.
+    pub log_filter: LogFilter,
+    /// How.
+    pub log_format: LogFormat,
+}
+
+/// See `serving.as_of`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AsOfSetting {
+    /// The machine's clock.
+    Now,
+    /// The end of the last complete day in the data.
+    Latest,
+}
+
+/// All that is wrong with a configuration.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the configuration does not hold:\n  {}", problems.join("\n  "))]
+pub struct InvalidConfig {
+    /// One sentence each: where, what was expected, what was found.
+    pub problems: Vec<String>,
+}
+
+impl Config {
+    /// Checks all settings.
+    ///
+    /// # Errors
+    /// Every problem of every setting, unknown keys included.
+    pub fn check(raw: &RawConfig) -> Result<Self, InvalidConfig> {
+        let mut check = Check { raw, problems: raw.problems() };
+        let listen = check.parse(
+            "server.listen",
+            "an address such as 127.0.0.1:50051",
+            SocketAddr::from_str,
+        );
+        let public = check.parse("server.allow_public", "true or false", bool::from_str);
+        let loopback = listen.is_none_or(|listen| listen.ip().is_loopback());
+        if !loopback && public == Some(false) {
+            check.problems.push(
+                "server.listen: this address can be reached from other machines, and nothing asks them for credentials; listen on 127.0.0.1, or set server.allow_public = true behind a proxy that does".to_owned(),
+            );
+        }
+        let config = Self::collect(&mut check, listen, loopback);
+        let problems = check.problems;
+        config.filter(|_| problems.is_empty()).ok_or(InvalidConfig { problems })
+    }
+
+    fn collect(check: &mut Check<'_>, listen: Option<SocketAddr>, loopback: bool) -> Option<Self> {
+        let data_directory = check.path("data_directory");
+        let model_directory = check.path("model_directory");
+        let clock = check.parse(
+            "shop.time_zone",
+            "an IANA time zone such as Europe/London",
+            ShopClock::new,
+        );
+        let currency = check.parse("shop.currency", "an ISO 4217 code such as EUR", currency);
+        let bytes = check.number("server.max_message_bytes", 65_536, 67_108_864);
+        let drain = check.number("server.drain_seconds", 0, 3_600);
+        let as_of = check.parse("serving.as_of", "now or latest", as_of);
+        let workers = check.number("jobs.workers", 0, 64);
+        let threads = check.threads();
+        let filter =
+            check.parse("log.filter", "a filter such as info or patron=debug", LogFilter::parse);
+        let format = check.parse("log.format", "text or json", log_format);
+        Some(Self {
+            data_directory: data_directory?,
+            model_directory: model_directory?,
+            clock: clock?,
+            currency: currency?,
+            listen: listen?,
+            max_message_bytes: bytes? as usize,
+            drain: Duration::from_secs(drain?),
+            as_of: as_of?,
+            job_workers: workers? as usize,
+            job_threads: threads?,
+            file_directories: check.directories(loopback),
+            log_filter: filter?,
+            log_format: format?,
+        })
+    }
+}
+
+struct Check<'a> {
+    raw: &'a RawConfig,
+    problems: Vec<String>,
+}
+
+impl Check<'_> {
+    fn parse<T, E>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let Given { origin, text } = self.raw.text(key);
+        let parsed = parse(text.trim()).ok();
+        if parsed.is_none() {
+            self.problems.push(format!("{origin}: expected {expected}, found {text:?}"));
+        }
+        parsed
+    }
+
+    fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+        let expected = format!("a number from {least} to {most}");
+        self.parse(key, &expected, |text| {
+            text.parse::<u64>().ok().filter(|number| (least..=most).contains(number)).ok_or(())
+        })
+    }
+
+    fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.parse(key, "a path", |text| if text.is_empty() { Err(()) } else { Ok(text.into()) })
+    }
+
+    fn threads(&mut self) -> Option<usize> {
+        if self.raw.text("jobs.threads").text.trim() == "auto" {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            return Some(cores.saturating_sub(1).max(1));
+        }
+        self.number("jobs.threads", 1, 256).map(|threads| threads as usize)
+    }
+
+    fn directories(&self, loopback: bool) -> Option<Vec<PathBuf>> {
+        let text = self.raw.text("files.directories").text;
+        let named: Vec<PathBuf> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+            .collect();
+        if named.is_empty() && loopback { None } else { Some(named) }
+    }
+}
+
+fn currency(text: &str) -> Result<String, ()> {
+    let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if is_code { Ok(text.to_owned()) } else { Err(()) }
+}
+
+fn as_of(text: &str) -> Result<AsOfSetting, ()> {
+    match text {
+        "now" => Ok(AsOfSetting::Now),
+        "latest" => Ok(AsOfSetting::Latest),
+        _ => Err(()),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, ()> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(file: &str, variables: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
+        let variable = |name: &str| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        Config::check(&RawConfig::read(Some(("patron.toml", file)), variable))
+    }
+
+    #[test]
+    fn the_defaults_hold() {
+        let config = check("", &[]).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:50051".parse().unwrap());
+        assert_eq!(config.file_directories, None);
+    }
+
+    #[test]
+    fn variables_win_over_the_file() {
+        let file = "[shop]\ncurrency = \"GBP\"\ntime_zone = \"Europe/London\"";
+        let config = check(file, &[("PATRON_SHOP_CURRENCY", "USD")]).unwrap();
+        assert_eq!((config.currency.as_str(), config.clock.name()), ("USD", "Europe/London"));
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let file = "colour = 1\n[server]\nlisten = \"nowhere\"\nports = 3\n[jobs]\nworkers = 65";
+        let problems = check(file, &[("PATRON_SHOP_CURRENCY", "pounds")]).unwrap_err().problems;
+        for part in ["colour", "server.ports", "nowhere", "65", "pounds"] {
+            assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:?}");
+        }
+        assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+
+    #[test]
+    fn a_public_address_must_be_wanted_and_confines_files() {
+        let listen = "[server]\nlisten = \"0.0.0.0:1\"";
+        assert!(check(listen, &[]).unwrap_err().problems[0].contains("allow_public"));
+        let wanted = check(&format!("{listen}\nallow_public = true"), &[]).unwrap();
+        assert_eq!(wanted.file_directories, Some(Vec::new()));
+    }
+}

@@ -1,0 +1,203 @@
+//! `FeatureService`: definitions and vectors.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::feature::{FeatureSchema, Features as Computer, definitions};
+use crate::model::ModelKind;
+use crate::serving::{ServedModel, ServingError};
+use crate::store::Reader;
+use crate::training::fit_schema;
+use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, Timestamp};
+
+use super::blocking;
+use super::convert::{Page, check_rows, model_name, request_id, selector, time, wire_time};
+use super::proto::{self, feature_block, feature_service_server::FeatureService};
+use super::status::{
+    from_customer_id, from_serving, from_store, invalid, invalid_field, rpc_status, status,
+};
+
+/// Serves features.
+#[derive(Clone, Debug)]
+pub(super) struct Features {
+    app: Arc<App>,
+}
+
+impl Features {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+#[tonic::async_trait]
+impl FeatureService for Features {
+    async fn list_features(
+        &self,
+        request: Request<proto::ListFeaturesRequest>,
+    ) -> Result<Response<proto::ListFeaturesResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        blocking(move || list(&app, request.into_inner())).await.map(Response::new)
+    }
+
+    async fn batch_get_features(
+        &self,
+        request: Request<proto::BatchGetFeaturesRequest>,
+    ) -> Result<Response<proto::BatchGetFeaturesResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        let id = request_id(&request);
+        blocking(move || get(&app, request.into_inner(), id)).await.map(Response::new)
+    }
+}
+
+fn list(
+    app: &App,
+    request: proto::ListFeaturesRequest,
+) -> Result<proto::ListFeaturesResponse, Status> {
+    let proto::ListFeaturesRequest { page_size, page_token, model, selector } = request;
+    let page = Page::new(page_size, page_token)?;
+    let mut reader = app.store().reader().map_err(|error| from_store(&error))?;
+    let as_of = app.predictor().as_of(None).map_err(|error| from_serving(&error))?;
+    let schema = schema(app, &mut reader, &model, selector, as_of)?;
+    let top = schema.top_values();
+    let definition = |definition: &crate::feature::Definition| {
+        let rank = definition.name.strip_prefix("top_share_").and_then(|n| n.parse::<usize>().ok());
+        let fitted = rank.and_then(|rank| top.get(rank.checked_sub(1)?));
+        proto::FeatureDefinition {
+            name: definition.name.to_owned(),
+            unit: definition.unit.as_str().to_owned(),
+            window: definition.window.to_owned(),
+            meaning: match fitted {
+                Some(value) => format!("{}: {value}", definition.meaning),
+                None => definition.meaning.to_owned(),
+            },
+            no_history_value: definition.no_history,
+        }
+    };
+    let all: Vec<_> = definitions().iter().map(definition).collect();
+    let feature_count = all.len() as u32;
+    let (features, next_page_token) = page.cut(all)?;
+    let schema_digest = schema.digest();
+    Ok(proto::ListFeaturesResponse { features, next_page_token, schema_digest, feature_count })
+}
+
+fn get(
+    app: &App,
+    request: proto::BatchGetFeaturesRequest,
+    request_id: String,
+) -> Result<proto::BatchGetFeaturesResponse, Status> {
+    let proto::BatchGetFeaturesRequest { customer_ids, as_of, model, selector, encoding } = request;
+    check_rows("customer_ids", customer_ids.len())?;
+    let as_of = as_of.as_ref().map(time);
+    let as_of = app.predictor().as_of(as_of).map_err(|error| from_serving(&error))?;
+    let mut reader = app.store().reader().map_err(|error| from_store(&error))?;
+    let schema = schema(app, &mut reader, &model, selector, as_of)?;
+    let computer = Computer::new(&schema, reader.symbols());
+    let computer = computer.map_err(|error| from_serving(&ServingError::from(error)))?;
+    let mut rows =
+        Rows { values: Vec::new(), statuses: Vec::new(), last: Vec::new(), errors: Vec::new() };
+    for (row, id) in customer_ids.iter().enumerate() {
+        rows.add(row, id, &computer, &mut reader, as_of)?;
+    }
+    let features = proto::FeatureBlock {
+        columns: schema.columns().to_vec(),
+        row_count: rows.statuses.len() as u32,
+        schema_digest: schema.digest(),
+        values: Some(encode(rows.values, encoding)?),
+    };
+    Ok(proto::BatchGetFeaturesResponse {
+        features: Some(features),
+        statuses: rows.statuses,
+        last_line_time_micros: rows.last,
+        as_of: Some(wire_time(as_of)),
+        errors: rows.errors,
+        request_id,
+    })
+}
+
+struct Rows {
+    values: Vec<f32>,
+    statuses: Vec<i32>,
+    last: Vec<i64>,
+    errors: Vec<proto::RowError>,
+}
+
+impl Rows {
+    fn add(
+        &mut self,
+        row: usize,
+        id: &str,
+        computer: &Computer,
+        reader: &mut Reader<'_>,
+        as_of: Timestamp,
+    ) -> Result<(), Status> {
+        let customer = match CustomerId::parse(id) {
+            Ok(customer) => customer,
+            Err(error) => {
+                let status = from_customer_id(format!("customer_ids[{row}]"), error);
+                let status = Some(rpc_status(&status));
+                self.errors.push(proto::RowError { row: row as u32, status });
+                computer.append(&CustomerHistory::default(), as_of, &mut self.values);
+                self.statuses.push(proto::FeatureRowStatus::Unspecified as i32);
+                self.last.push(0);
+                return Ok(());
+            }
+        };
+        let history = reader.history(&customer).map_err(|error| from_store(&error))?;
+        let visible = history.lines().iter().filter(|line| line.is_visible(as_of));
+        let bought = visible.clone().any(HistoryLine::is_purchase);
+        let status = if bought {
+            proto::FeatureRowStatus::Found
+        } else {
+            proto::FeatureRowStatus::NoHistory
+        };
+        self.statuses.push(status as i32);
+        self.last.push(visible.map(|line| line.occurred_at.micros()).max().unwrap_or(0));
+        computer.append(&history, as_of, &mut self.values);
+        Ok(())
+    }
+}
+
+fn encode(values: Vec<f32>, encoding: i32) -> Result<feature_block::Values, Status> {
+    match proto::FeatureEncoding::try_from(encoding) {
+        Ok(proto::FeatureEncoding::Floats) => {
+            Ok(feature_block::Values::Floats(proto::FloatValues { values }))
+        }
+        Ok(_) => {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Ok(feature_block::Values::F32Le(Bytes::from(bytes)))
+        }
+        Err(_) => {
+            Err(invalid_field("encoding", format!("expected a known encoding, found {encoding}")))
+        }
+    }
+}
+
+/// The schema of a model, or one fitted to the data.
+fn schema(
+    app: &App,
+    reader: &mut Reader<'_>,
+    model: &str,
+    wire_selector: Option<proto::ModelSelector>,
+    as_of: Timestamp,
+) -> Result<FeatureSchema, Status> {
+    if model.is_empty() {
+        let fitted = fit_schema(reader, app.store().clock(), as_of);
+        return fitted.map_err(|error| {
+            tracing::error!(%error, "no schema could be fitted");
+            status(
+                tonic::Code::Internal,
+                "INTERNAL",
+                "the store failed; the server's log tells more",
+            )
+        });
+    }
+    let name = model_name(model, ModelKind::Churn)?;
+    let served = app.catalog().resolve(&name, &selector(wire_selector)?);
+    let served: Arc<ServedModel> = served.map_err(|error| from_serving(&error))?;
+    served.manifest().feature_schema.clone().ok_or_else(|| {
+        invalid("WRONG_MODEL_KIND", "model", format!("model {name} takes no feature vectors"))
+    })
+}

@@ -1,0 +1,311 @@
+//! `ModelService`: what there is, which version is the champion.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::repository::{
+    Alias, AliasName, Aliases, Manifest, ModelName, ModelRepository, RepositoryError, Version,
+};
+use crate::serving::{Selector, VersionState};
+use crate::training::Recipe;
+
+use super::blocking;
+use super::convert::{
+    Page, required_alias, required_model, selector, version, wire_kind, wire_metric, wire_time,
+};
+use super::proto::{self, model_service_server::ModelService};
+use super::repeat::once;
+use super::status::{from_repository, from_store, invalid_field};
+
+/// Serves the repository.
+#[derive(Clone, Debug)]
+pub(super) struct Models {
+    app: Arc<App>,
+}
+
+impl Models {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let app = Arc::clone(&self.app);
+        blocking(move || work(&app)).await.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl ModelService for Models {
+    async fn list_models(
+        &self,
+        request: Request<proto::ListModelsRequest>,
+    ) -> Result<Response<proto::ListModelsResponse>, Status> {
+        self.run(move |app| list(app, request.into_inner())).await
+    }
+
+    async fn get_model(
+        &self,
+        request: Request<proto::GetModelRequest>,
+    ) -> Result<Response<proto::Model>, Status> {
+        let proto::GetModelRequest { model } = request.into_inner();
+        let model = required_model(&model)?;
+        self.run(move |app| wire_model(app, &model)).await
+    }
+
+    async fn list_model_versions(
+        &self,
+        request: Request<proto::ListModelVersionsRequest>,
+    ) -> Result<Response<proto::ListModelVersionsResponse>, Status> {
+        self.run(move |app| versions(app, request.into_inner())).await
+    }
+
+    async fn get_model_version(
+        &self,
+        request: Request<proto::GetModelVersionRequest>,
+    ) -> Result<Response<proto::ModelVersion>, Status> {
+        self.run(move |app| get_version(app, request.into_inner())).await
+    }
+
+    async fn set_model_alias(
+        &self,
+        request: Request<proto::SetModelAliasRequest>,
+    ) -> Result<Response<proto::ModelAlias>, Status> {
+        self.run(move |app| set_alias(app, &request.into_inner())).await
+    }
+
+    async fn delete_model_alias(
+        &self,
+        request: Request<proto::DeleteModelAliasRequest>,
+    ) -> Result<Response<proto::DeleteModelAliasResponse>, Status> {
+        self.run(move |app| delete_alias(app, &request.into_inner())).await
+    }
+
+    async fn delete_model_version(
+        &self,
+        request: Request<proto::DeleteModelVersionRequest>,
+    ) -> Result<Response<proto::DeleteModelVersionResponse>, Status> {
+        self.run(move |app| delete_version(app, &request.into_inner())).await
+    }
+}
+
+fn list(app: &App, request: proto::ListModelsRequest) -> Result<proto::ListModelsResponse, Status> {
+    let proto::ListModelsRequest { page_size, page_token, kind } = request;
+    let page = Page::new(page_size, page_token)?;
+    if proto::ModelKind::try_from(kind).is_err() {
+        return Err(invalid_field("kind", format!("expected a known kind, found {kind}")));
+    }
+    let names = repository(app).models().map_err(|error| from_repository(&error))?;
+    let models = names.iter().map(|name| wire_model(app, name)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = |model: &proto::Model| kind == 0 || model.kind == kind;
+    let (models, next_page_token) = page.cut(models.into_iter().filter(wanted).collect())?;
+    Ok(proto::ListModelsResponse { models, next_page_token })
+}
+
+fn wire_model(app: &App, name: &ModelName) -> Result<proto::Model, Status> {
+    let fail = |error: RepositoryError| from_repository(&error);
+    let repository = repository(app);
+    let versions = repository.versions(name).map_err(fail)?;
+    let aliases = repository.aliases(name).map_err(fail)?;
+    let recipe_toml = repository.recipe(name).unwrap_or_default();
+    let of_recipe = Recipe::parse(&recipe_toml).ok().map(|recipe| recipe.kind());
+    let of_latest = || {
+        let latest = versions.last()?;
+        repository.manifest(name, *latest).ok().map(|manifest| manifest.kind)
+    };
+    let kind = of_recipe.or_else(of_latest).map_or(proto::ModelKind::Unspecified, wire_kind);
+    Ok(proto::Model {
+        name: name.to_string(),
+        kind: kind as i32,
+        aliases: aliases
+            .iter()
+            .map(|(alias, target)| wire_alias(name, alias, target, aliases.etag()))
+            .collect(),
+        latest_version: versions.last().map_or(0, |version| *version as i64),
+        version_count: versions.len() as u32,
+        recipe_toml,
+    })
+}
+
+fn versions(
+    app: &App,
+    request: proto::ListModelVersionsRequest,
+) -> Result<proto::ListModelVersionsResponse, Status> {
+    let proto::ListModelVersionsRequest { model, page_size, page_token } = request;
+    let name = required_model(&model)?;
+    let page = Page::new(page_size, page_token)?;
+    let fail = |error: RepositoryError| from_repository(&error);
+    let mut numbers = repository(app).versions(&name).map_err(fail)?;
+    numbers.reverse();
+    let aliases = repository(app).aliases(&name).map_err(fail)?;
+    let (numbers, next_page_token) = page.cut(numbers)?;
+    let versions =
+        numbers.into_iter().map(|number| wire_version(app, &name, number, &aliases)).collect();
+    Ok(proto::ListModelVersionsResponse { versions, next_page_token })
+}
+
+fn get_version(
+    app: &App,
+    request: proto::GetModelVersionRequest,
+) -> Result<proto::ModelVersion, Status> {
+    let proto::GetModelVersionRequest { model, selector: wire_selector } = request;
+    let name = required_model(&model)?;
+    let fail = |error: RepositoryError| from_repository(&error);
+    let aliases = repository(app).aliases(&name).map_err(fail)?;
+    let number = match selector(wire_selector)? {
+        Selector::Version(number) => number,
+        Selector::Alias(alias) => {
+            let target = aliases.get(&alias).map(|target| target.version);
+            target
+                .ok_or_else(|| fail(RepositoryError::UnknownAlias { model: name.clone(), alias }))?
+        }
+    };
+    if !repository(app).versions(&name).map_err(fail)?.contains(&number) {
+        return Err(fail(RepositoryError::UnknownVersion { model: name, version: number }));
+    }
+    let mut wire = wire_version(app, &name, number, &aliases);
+    if wire.state() == proto::ModelVersionState::Ready {
+        // Whether a version that no alias points at can answer shows when it is loaded.
+        if let Err(error) = app.catalog().resolve(&name, &Selector::Version(number)) {
+            wire.set_state(proto::ModelVersionState::Failed);
+            wire.state_reason = error.to_string();
+        }
+    }
+    if let Ok(manifest) = repository(app).manifest(&name, number) {
+        wire.manifest_json = serde_json::to_string(&manifest).unwrap_or_default();
+    }
+    wire.evaluation_json = repository(app).evaluation(&name, number).unwrap_or_default();
+    Ok(wire)
+}
+
+/// A version for the wire; one whose manifest cannot be read is told of with the reason.
+fn wire_version(
+    app: &App,
+    name: &ModelName,
+    number: Version,
+    aliases: &Aliases,
+) -> proto::ModelVersion {
+    let manifest = repository(app).manifest(name, number);
+    let (state, state_reason) = match (&manifest, app.catalog().version_state(name, number)) {
+        (Err(error), _) => (proto::ModelVersionState::Failed, error.to_string()),
+        (Ok(_), VersionState::Failed(reason)) => (proto::ModelVersionState::Failed, reason),
+        (Ok(_), VersionState::Ready) => (proto::ModelVersionState::Ready, String::new()),
+    };
+    let pointing = aliases.iter().filter(|(_, target)| target.version == number);
+    let wire = proto::ModelVersion {
+        model: name.to_string(),
+        version: number as i64,
+        state: state as i32,
+        state_reason,
+        aliases: pointing.map(|(alias, _)| alias.to_string()).collect(),
+        model_bytes: repository(app).model_bytes(name, number),
+        ..proto::ModelVersion::default()
+    };
+    match manifest {
+        Ok(manifest) => described(wire, manifest),
+        Err(_) => wire,
+    }
+}
+
+fn described(wire: proto::ModelVersion, manifest: Manifest) -> proto::ModelVersion {
+    let promoted = wire.aliases.iter().any(|alias| alias == AliasName::champion().as_str());
+    let label = manifest.label;
+    proto::ModelVersion {
+        kind: wire_kind(manifest.kind) as i32,
+        algorithm: manifest.algorithm,
+        create_time: Some(wire_time(manifest.created_at)),
+        trained_as_of: Some(wire_time(manifest.data.as_of)),
+        model_digest: manifest.model_sha256,
+        schema_digest: manifest.feature_schema_digest.unwrap_or_default(),
+        data_digest: manifest.data.digest,
+        seed: manifest.seed,
+        code_version: manifest.code_version,
+        training_job_id: manifest.training_job,
+        event: label.as_ref().map(|label| label.event.clone()).unwrap_or_default(),
+        horizon_days: label.as_ref().map_or(0, |label| label.horizon_days),
+        population: label.map(|label| label.population).unwrap_or_default(),
+        promoted,
+        promotion_reason: manifest.gate.reason,
+        metrics: manifest.metrics.iter().map(wire_metric).collect(),
+        ..wire
+    }
+}
+
+fn set_alias(
+    app: &App,
+    request: &proto::SetModelAliasRequest,
+) -> Result<proto::ModelAlias, Status> {
+    let name = required_model(&request.model)?;
+    let alias = required_alias(&request.alias)?;
+    let number = version(request.version)?;
+    let etag = Some(request.etag.as_str()).filter(|etag| !etag.is_empty());
+    once(app.control(), "SetModelAlias", &request.request_id, request, || {
+        let fail = |error: RepositoryError| from_repository(&error);
+        let target = repository(app).set_alias(&name, &alias, number, etag).map_err(fail)?;
+        app.catalog().refresh().map_err(fail)?;
+        let detail = format!("{alias} -> {number}");
+        audit(app, "alias.set", &name, &detail)?;
+        let etag = repository(app).aliases(&name).map_err(fail)?.etag();
+        Ok(wire_alias(&name, &alias, &target, etag))
+    })
+}
+
+fn delete_alias(
+    app: &App,
+    request: &proto::DeleteModelAliasRequest,
+) -> Result<proto::DeleteModelAliasResponse, Status> {
+    let name = required_model(&request.model)?;
+    let alias = required_alias(&request.alias)?;
+    let etag = Some(request.etag.as_str()).filter(|etag| !etag.is_empty());
+    once(app.control(), "DeleteModelAlias", &request.request_id, request, || {
+        let fail = |error: RepositoryError| from_repository(&error);
+        repository(app).delete_alias(&name, &alias, etag).map_err(fail)?;
+        app.catalog().refresh().map_err(fail)?;
+        audit(app, "alias.delete", &name, alias.as_str())?;
+        Ok(proto::DeleteModelAliasResponse {})
+    })
+}
+
+fn delete_version(
+    app: &App,
+    request: &proto::DeleteModelVersionRequest,
+) -> Result<proto::DeleteModelVersionResponse, Status> {
+    let name = required_model(&request.model)?;
+    let number = version(request.version)?;
+    once(app.control(), "DeleteModelVersion", &request.request_id, request, || {
+        let deleted = repository(app).delete_version(&name, number);
+        deleted.map_err(|error| from_repository(&error))?;
+        app.catalog().forget(&name, number);
+        audit(app, "version.delete", &name, &number.to_string())?;
+        Ok(proto::DeleteModelVersionResponse {})
+    })
+}
+
+fn audit(app: &App, action: &str, model: &ModelName, detail: &str) -> Result<(), Status> {
+    let recorded = app.control().record(action, model.as_str(), detail);
+    recorded.map_err(|error| from_store(&error))
+}
+
+fn wire_alias(
+    model: &ModelName,
+    alias: &AliasName,
+    target: &Alias,
+    etag: String,
+) -> proto::ModelAlias {
+    proto::ModelAlias {
+        model: model.to_string(),
+        alias: alias.to_string(),
+        version: target.version as i64,
+        previous_version: target.previous.map_or(0, |version| version as i64),
+        update_time: Some(wire_time(target.moved_at)),
+        etag,
+    }
+}
+
+fn repository(app: &App) -> &ModelRepository {
+    app.catalog().repository()
+}

@@ -1,0 +1,283 @@
+//! `PredictionService`: convert, ask the predictor, convert.
+
+mod answer;
+mod ask;
+mod forecast;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::app::App;
+use crate::model::ModelKind;
+
+use self::answer::{churn_response, propensity_response, segments_response};
+use self::ask::{Asked, Head};
+use super::blocking;
+use super::convert::request_id;
+use super::proto::{self, prediction_service_server::PredictionService};
+use super::status::{from_serving, invalid_field, rpc_status};
+
+/// Rows that are answered on the thread that received them.
+const INLINE_ROWS: usize = 64;
+/// Answered items of a stream that wait for a slow reader.
+const ITEMS_IN_FLIGHT: usize = 4;
+/// Most reasons per row.
+const MOST_REASONS: u32 = 100;
+
+/// Serves predictions.
+#[derive(Clone, Debug)]
+pub(super) struct Predictions {
+    app: Arc<App>,
+}
+
+type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl Predictions {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    async fn segments(
+        &self,
+        request: proto::AssignSegmentsRequest,
+        request_id: String,
+    ) -> Result<proto::AssignSegmentsResponse, Status> {
+        let proto::AssignSegmentsRequest {
+            model,
+            selector,
+            as_of,
+            explain,
+            all_distances,
+            include_catalogue,
+            input,
+        } = request;
+        let input = input.map(ask::Input::from);
+        let head = Head { model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Segments, move |app, asked| {
+            let answers = app.predictor().segments(&asked.question);
+            let answers = answers.map_err(|error| from_serving(&error))?;
+            segments_response(&asked, &answers, (all_distances, include_catalogue), &request_id)
+        })
+        .await
+    }
+
+    async fn churn(
+        &self,
+        request: proto::PredictChurnRequest,
+        request_id: String,
+    ) -> Result<proto::PredictChurnResponse, Status> {
+        let proto::PredictChurnRequest { model, selector, as_of, explain, threshold, input } =
+            request;
+        let threshold = check_threshold(threshold)?;
+        let input = input.map(ask::Input::from);
+        let head = Head { model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Churn, move |app, asked| {
+            let answers = app.predictor().probabilities(ModelKind::Churn, &asked.question);
+            let answers = answers.map_err(|error| from_serving(&error))?;
+            Ok(churn_response(&asked, &answers, threshold, &request_id))
+        })
+        .await
+    }
+
+    async fn propensity(
+        &self,
+        request: proto::PredictPropensityRequest,
+        request_id: String,
+    ) -> Result<proto::PredictPropensityResponse, Status> {
+        let proto::PredictPropensityRequest { model, selector, as_of, explain, threshold, input } =
+            request;
+        let threshold = check_threshold(threshold)?;
+        let input = input.map(ask::Input::from);
+        let head = Head { model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Propensity, move |app, asked| {
+            let answers = app.predictor().probabilities(ModelKind::Propensity, &asked.question);
+            let answers = answers.map_err(|error| from_serving(&error))?;
+            Ok(propensity_response(&asked, &answers, threshold, &request_id))
+        })
+        .await
+    }
+
+    async fn forecasts(
+        &self,
+        request: proto::ForecastRequest,
+        request_id: String,
+    ) -> Result<proto::ForecastResponse, Status> {
+        let app = Arc::clone(&self.app);
+        blocking(move || forecast::answer(&app, request, &request_id)).await
+    }
+
+    /// Small questions are answered at once, larger ones on a thread that may wait for the disk.
+    async fn run<T: Send + 'static>(
+        &self,
+        head: Head,
+        kind: ModelKind,
+        answer: impl FnOnce(&App, Asked) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        let asked = ask::ask(head, kind, &self.app.config().currency)?;
+        if asked.rows <= INLINE_ROWS {
+            return answer(&self.app, asked);
+        }
+        let app = Arc::clone(&self.app);
+        blocking(move || answer(&app, asked)).await
+    }
+}
+
+/// Answers the items of a stream one after the other, as slowly as they are read.
+fn answer_items<Item, Answer, Future>(
+    mut items: Streaming<Item>,
+    answer: impl Fn(Item) -> Future + Send + 'static,
+) -> Items<Answer>
+where
+    Item: Send + 'static,
+    Answer: Send + 'static,
+    Future: std::future::Future<Output = Answer> + Send,
+{
+    let (sender, receiver) = mpsc::channel(ITEMS_IN_FLIGHT);
+    tokio::spawn(async move {
+        while let Some(item) = items.next().await {
+            let answered = match item {
+                Ok(item) => Ok(answer(item).await),
+                Err(status) => Err(status),
+            };
+            let broken = answered.is_err();
+            // A receiver that is gone is a caller that is gone.
+            if sender.send(answered).await.is_err() || broken {
+                break;
+            }
+        }
+    });
+    Box::pin(ReceiverStream::new(receiver))
+}
+
+/// The body of a streaming method: each item is answered by the method `$ask` of one call.
+macro_rules! answer_each {
+    ($self:ident, $request:ident, $ask:ident, $item:ident, $answer:ident, $outcome:ident) => {{
+        let id = request_id(&$request);
+        let service = $self.clone();
+        let answer = move |item: proto::$item| {
+            let (service, id) = (service.clone(), id.clone());
+            async move {
+                let proto::$item { sequence, request } = item;
+                let answered = match request {
+                    Some(request) => service.$ask(request, id).await,
+                    None => Err(invalid_field("request", "expected a request in each item")),
+                };
+                let outcome = match answered {
+                    Ok(response) => proto::$outcome::Outcome::Response(response),
+                    Err(status) => proto::$outcome::Outcome::Error(rpc_status(&status)),
+                };
+                proto::$answer { sequence, outcome: Some(outcome) }
+            }
+        };
+        Ok(Response::new(answer_items($request.into_inner(), answer)))
+    }};
+}
+
+#[tonic::async_trait]
+impl PredictionService for Predictions {
+    type StreamAssignSegmentsStream = Items<proto::StreamAssignSegmentsResponse>;
+    type StreamPredictChurnStream = Items<proto::StreamPredictChurnResponse>;
+    type StreamPredictPropensityStream = Items<proto::StreamPredictPropensityResponse>;
+    type StreamForecastStream = Items<proto::StreamForecastResponse>;
+
+    async fn assign_segments(
+        &self,
+        request: Request<proto::AssignSegmentsRequest>,
+    ) -> Result<Response<proto::AssignSegmentsResponse>, Status> {
+        let id = request_id(&request);
+        self.segments(request.into_inner(), id).await.map(Response::new)
+    }
+
+    async fn predict_churn(
+        &self,
+        request: Request<proto::PredictChurnRequest>,
+    ) -> Result<Response<proto::PredictChurnResponse>, Status> {
+        let id = request_id(&request);
+        self.churn(request.into_inner(), id).await.map(Response::new)
+    }
+
+    async fn predict_propensity(
+        &self,
+        request: Request<proto::PredictPropensityRequest>,
+    ) -> Result<Response<proto::PredictPropensityResponse>, Status> {
+        let id = request_id(&request);
+        self.propensity(request.into_inner(), id).await.map(Response::new)
+    }
+
+    async fn forecast(
+        &self,
+        request: Request<proto::ForecastRequest>,
+    ) -> Result<Response<proto::ForecastResponse>, Status> {
+        let id = request_id(&request);
+        self.forecasts(request.into_inner(), id).await.map(Response::new)
+    }
+
+    async fn stream_assign_segments(
+        &self,
+        request: Request<Streaming<proto::StreamAssignSegmentsRequest>>,
+    ) -> Result<Response<Self::StreamAssignSegmentsStream>, Status> {
+        answer_each!(
+            self,
+            request,
+            segments,
+            StreamAssignSegmentsRequest,
+            StreamAssignSegmentsResponse,
+            stream_assign_segments_response
+        )
+    }
+
+    async fn stream_predict_churn(
+        &self,
+        request: Request<Streaming<proto::StreamPredictChurnRequest>>,
+    ) -> Result<Response<Self::StreamPredictChurnStream>, Status> {
+        answer_each!(
+            self,
+            request,
+            churn,
+            StreamPredictChurnRequest,
+            StreamPredictChurnResponse,
+            stream_predict_churn_response
+        )
+    }
+
+    async fn stream_predict_propensity(
+        &self,
+        request: Request<Streaming<proto::StreamPredictPropensityRequest>>,
+    ) -> Result<Response<Self::StreamPredictPropensityStream>, Status> {
+        answer_each!(
+            self,
+            request,
+            propensity,
+            StreamPredictPropensityRequest,
+            StreamPredictPropensityResponse,
+            stream_predict_propensity_response
+        )
+    }
+
+    async fn stream_forecast(
+        &self,
+        request: Request<Streaming<proto::StreamForecastRequest>>,
+    ) -> Result<Response<Self::StreamForecastStream>, Status> {
+        answer_each!(
+            self,
+            request,
+            forecasts,
+            StreamForecastRequest,
+            StreamForecastResponse,
+            stream_forecast_response
+        )
+    }
+}
+
+fn check_threshold(threshold: Option<f32>) -> Result<f32, Status> {
+    let threshold = threshold.unwrap_or(0.5);
+    if (0.0..=1.0).contains(&threshold) {
+        return Ok(threshold);
+    }
+    Err(invalid_field("threshold", format!("expected 0 to 1, found {threshold}")))
+}

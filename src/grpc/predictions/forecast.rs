@@ -1,0 +1,166 @@
+//! Forecasts: series that are not there are told of, the others are answered.
+
+use tonic::Status;
+
+use crate::app::App;
+use crate::dataset::{Frequency, SeriesKey};
+use crate::model::{
+    FittedModel, ForecastQuery, IntervalSource, Model, ModelKind, SeriesForecast,
+};
+use crate::serving::ServingError;
+use crate::training::{Measure, Recipe};
+use crate::transaction::ShopClock;
+
+use super::answer::served_by;
+use crate::grpc::convert::{
+    MOST_ROWS, model_name, selector, series_key, wire_series_key, wire_time,
+};
+use crate::grpc::proto;
+use crate::grpc::status::{from_serving, invalid, not_found, rpc_status};
+
+const DEFAULT_LEVELS: [f64; 2] = [0.8, 0.95];
+/// Most numbers of one answer: series x periods x levels.
+const MOST_NUMBERS: usize = 100_000;
+
+/// Answers one forecast request.
+pub(super) fn answer(
+    app: &App,
+    request: proto::ForecastRequest,
+    request_id: &str,
+) -> Result<proto::ForecastResponse, Status> {
+    let proto::ForecastRequest { model, selector: wire_selector, series, horizon, levels } =
+        request;
+    let name = model_name(&model, ModelKind::Forecast)?;
+    let selector = selector(wire_selector)?;
+    let fail = |error: ServingError| from_serving(&error);
+    let served = app.predictor().resolve(ModelKind::Forecast, &name, &selector).map_err(fail)?;
+    let FittedModel::Forecast(fitted) = served.model() else {
+        return Err(invalid("WRONG_MODEL_KIND", "model", "expected a forecast model"));
+    };
+    let levels = if levels.is_empty() { DEFAULT_LEVELS.to_vec() } else { levels };
+    let horizon = horizon.map_or(fitted.horizon(), |horizon| horizon as usize);
+    let known: Vec<SeriesKey> = fitted.keys().cloned().collect();
+    let asked: Vec<SeriesKey> = match series.len() {
+        0 => known.clone(),
+        rows if rows > MOST_ROWS => {
+            let problem = format!("expected at most {MOST_ROWS}, found {rows}");
+            return Err(invalid("TOO_MANY_ROWS", "series", problem));
+        }
+        _ => series.into_iter().map(series_key).collect(),
+    };
+    check_size(asked.len(), horizon, levels.len())?;
+    let (found, errors) = split_known(&asked, &known);
+    let answered = if found.is_empty() {
+        Vec::new()
+    } else {
+        // The version that was resolved answers, whatever the alias means by now.
+        let answered = fitted.predict(&ForecastQuery { series: found, horizon, levels });
+        answered.map_err(|error| fail(error.into()))?
+    };
+    let clock = app.store().clock();
+    let starts = fitted.frequency();
+    let manifest = served.manifest();
+    Ok(proto::ForecastResponse {
+        served_by: Some(served_by(manifest, Some(manifest.data.as_of), None, request_id)),
+        period_starts: period_starts(starts, fitted.end_period(), horizon, clock),
+        series: in_order(&asked, &answered),
+        errors,
+        frequency: wire_frequency(starts) as i32,
+        measure: measure(&manifest.recipe).as_str().to_owned(),
+        currency: match measure(&manifest.recipe) {
+            Measure::Units => String::new(),
+            _ => app.config().currency.clone(),
+        },
+    })
+}
+
+fn check_size(series: usize, horizon: usize, levels: usize) -> Result<(), Status> {
+    let numbers = series.saturating_mul(horizon).saturating_mul(levels.max(1));
+    if numbers <= MOST_NUMBERS {
+        return Ok(());
+    }
+    let problem = format!(
+        "expected series x horizon x levels up to {MOST_NUMBERS}, found {numbers}; ask for fewer series or use the stream"
+    );
+    Err(invalid("TOO_MANY_ROWS", "series", problem))
+}
+
+fn split_known(
+    asked: &[SeriesKey],
+    known: &[SeriesKey],
+) -> (Vec<SeriesKey>, Vec<proto::RowError>) {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    for (row, key) in asked.iter().enumerate() {
+        if known.binary_search(key).is_ok() {
+            found.push(key.clone());
+            continue;
+        }
+        let message =
+            format!("series[{row}] {key}: not in the model; it knows {} series", known.len());
+        let name = key.to_string();
+        let status = not_found("SERIES_NOT_FOUND", "patron.v1.SeriesKey", &name, message);
+        errors.push(proto::RowError { row: row as u32, status: Some(rpc_status(&status)) });
+    }
+    (found, errors)
+}
+
+/// One entry per series of the request; a refused one has its key only.
+fn in_order(asked: &[SeriesKey], answered: &[SeriesForecast]) -> Vec<proto::SeriesForecast> {
+    let mut answered = answered.iter().peekable();
+    let one = |key: &SeriesKey| match answered.next_if(|forecast| forecast.key == *key) {
+        Some(forecast) => wire_series(forecast),
+        None => proto::SeriesForecast {
+            key: Some(wire_series_key(key)),
+            ..proto::SeriesForecast::default()
+        },
+    };
+    asked.iter().map(one).collect()
+}
+
+fn period_starts(
+    frequency: Frequency,
+    first: i32,
+    horizon: usize,
+    clock: &ShopClock,
+) -> Vec<prost_types::Timestamp> {
+    let start = |step: usize| wire_time(frequency.start_of(first + step as i32, clock));
+    (0..horizon).map(start).collect()
+}
+
+fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
+    let interval = |interval: &crate::model::Interval| proto::ForecastInterval {
+        level: interval.level,
+        lower: interval.lower.clone(),
+        upper: interval.upper.clone(),
+        source: match interval.source {
+            IntervalSource::Formula => proto::IntervalSource::Formula,
+            _ => proto::IntervalSource::Conformal,
+        } as i32,
+        backtest_coverage: None,
+    };
+    proto::SeriesForecast {
+        key: Some(wire_series_key(&forecast.key)),
+        mean: forecast.mean.clone(),
+        intervals: forecast.intervals.iter().map(interval).collect(),
+        weights: Vec::new(),
+        method: forecast.method.algorithm.to_string(),
+        fallback_reason: forecast.method.fallback.clone().unwrap_or_default(),
+        backtest_mase: forecast.backtest_mase,
+    }
+}
+
+fn wire_frequency(frequency: Frequency) -> proto::Frequency {
+    match frequency {
+        Frequency::Daily => proto::Frequency::Daily,
+        Frequency::Weekly => proto::Frequency::Weekly,
+        Frequency::Monthly => proto::Frequency::Monthly,
+    }
+}
+
+/// What a forecast is the sum of; its recipe was checked when it was trained.
+fn measure(recipe: &str) -> Measure {
+    match Recipe::parse(recipe) {
+        Ok(Recipe::Forecast(recipe)) => recipe.measure,
+        _ => Measure::Sales,
+    }
+}

@@ -1,0 +1,254 @@
+//! `ScoringService`: batch scoring as jobs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tonic::{Code, Request, Response, Status};
+
+use crate::app::App;
+use crate::jobs::JobPayload;
+use crate::model::ModelKind;
+use crate::scoring::{ScoreFormat, ScoringModel, ScoringRequest, ScoringResult};
+use crate::serving::Selector;
+use crate::store::{JobKind, JobRow};
+
+use super::blocking;
+use super::convert::{Page, check_request_id, required_model, selector, time, wire_time};
+use super::jobs::{self, JobHead, ListOf, Watched};
+use super::proto::{self, model_selector, scoring_service_server::ScoringService};
+use super::repeat::{fingerprint, reused};
+use super::status::{from_path, from_serving, from_store, invalid, invalid_field, status};
+
+/// Most models of one job.
+const MOST_MODELS: usize = 32;
+
+/// Serves batch scoring.
+#[derive(Clone, Debug)]
+pub(super) struct Scorings {
+    app: Arc<App>,
+}
+
+impl Scorings {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let app = Arc::clone(&self.app);
+        blocking(move || work(&app)).await.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl ScoringService for Scorings {
+    type WatchScoringJobStream = Watched<proto::ScoringJob>;
+
+    async fn create_scoring_job(
+        &self,
+        request: Request<proto::CreateScoringJobRequest>,
+    ) -> Result<Response<proto::ScoringJob>, Status> {
+        self.run(move |app| create(app, request.into_inner())).await
+    }
+
+    async fn get_scoring_job(
+        &self,
+        request: Request<proto::GetScoringJobRequest>,
+    ) -> Result<Response<proto::ScoringJob>, Status> {
+        let proto::GetScoringJobRequest { job_id } = request.into_inner();
+        self.run(move |app| Ok(wire(app, &jobs::find(app, JobKind::Scoring, &job_id)?))).await
+    }
+
+    async fn list_scoring_jobs(
+        &self,
+        request: Request<proto::ListScoringJobsRequest>,
+    ) -> Result<Response<proto::ListScoringJobsResponse>, Status> {
+        let proto::ListScoringJobsRequest { page_size, page_token, state } = request.into_inner();
+        let page = Page::new(page_size, page_token)?;
+        self.run(move |app| {
+            let wanted = ListOf { kind: JobKind::Scoring, page, state, subject: String::new() };
+            let (found, next_page_token) = jobs::list(app, &wanted)?;
+            let jobs = found.iter().map(|job| wire(app, job)).collect();
+            Ok(proto::ListScoringJobsResponse { jobs, next_page_token })
+        })
+        .await
+    }
+
+    async fn watch_scoring_job(
+        &self,
+        request: Request<proto::WatchScoringJobRequest>,
+    ) -> Result<Response<Self::WatchScoringJobStream>, Status> {
+        let proto::WatchScoringJobRequest { job_id } = request.into_inner();
+        jobs::watch(Arc::clone(&self.app), JobKind::Scoring, job_id, wire).await
+    }
+
+    async fn cancel_scoring_job(
+        &self,
+        request: Request<proto::CancelScoringJobRequest>,
+    ) -> Result<Response<proto::ScoringJob>, Status> {
+        let proto::CancelScoringJobRequest { job_id, request_id } = request.into_inner();
+        check_request_id(&request_id)?;
+        self.run(move |app| Ok(wire(app, &jobs::cancel(app, JobKind::Scoring, &job_id)?))).await
+    }
+}
+
+fn create(app: &App, request: proto::CreateScoringJobRequest) -> Result<proto::ScoringJob, Status> {
+    let fingerprint = fingerprint(&request);
+    let proto::CreateScoringJobRequest {
+        models,
+        output_uri,
+        format,
+        as_of,
+        active_within_days,
+        request_id,
+        validate_only,
+    } = request;
+    check_request_id(&request_id)?;
+    if models.is_empty() || models.len() > MOST_MODELS {
+        let problem = format!("expected 1 to {MOST_MODELS}, found {}", models.len());
+        return Err(invalid_field("models", problem));
+    }
+    let models = models.into_iter().enumerate().map(|(row, wanted)| check_model(app, row, wanted));
+    let models = models.collect::<Result<Vec<_>, _>>()?;
+    let format = match proto::ScoringFormat::try_from(format) {
+        Ok(proto::ScoringFormat::Csv) => ScoreFormat::Csv,
+        Ok(_) => ScoreFormat::Parquet,
+        Err(_) => {
+            return Err(invalid_field(
+                "format",
+                format!("expected a known format, found {format}"),
+            ));
+        }
+    };
+    let path = output_uri.strip_prefix("file://").unwrap_or(&output_uri);
+    let path = app.allowed_path(Path::new(path)).map_err(|error| from_path(&error))?;
+    let as_of = app.predictor().as_of(as_of.as_ref().map(time));
+    let as_of = as_of.map_err(|error| from_serving(&error))?;
+    let payload = ScoringRequest { models, output: path, format, as_of, active_within_days };
+    if validate_only {
+        check_output(&payload.output, &output_uri)?;
+        return Ok(wire_parts(JobHead::validated(&request_id), payload, None));
+    }
+    let job = enqueue(app, payload, &request_id, &fingerprint, &output_uri)?;
+    if job.fingerprint != fingerprint {
+        return Err(reused(&request_id));
+    }
+    Ok(wire(app, &job))
+}
+
+/// A job sent again finds the file that its first sending wrote, and that is no conflict.
+fn enqueue(
+    app: &App,
+    payload: ScoringRequest,
+    request_id: &str,
+    fingerprint: &str,
+    output_uri: &str,
+) -> Result<JobRow, Status> {
+    let known = if request_id.is_empty() {
+        None
+    } else {
+        let known = app.control().job_of_request(JobKind::Scoring, request_id);
+        known.map_err(|error| from_store(&error))?
+    };
+    if let Some(job) = known {
+        return Ok(job);
+    }
+    check_output(&payload.output, output_uri)?;
+    let job = app.enqueue(JobPayload::Scoring(payload), request_id, fingerprint);
+    job.map_err(|error| from_store(&error))
+}
+
+fn check_output(path: &Path, output_uri: &str) -> Result<(), Status> {
+    if path.exists() {
+        let message = format!("output_uri: {output_uri} exists; name a new file or remove it");
+        return Err(status(Code::AlreadyExists, "OUTPUT_EXISTS", message));
+    }
+    if path.file_name().is_none() || !path.parent().is_some_and(Path::is_dir) {
+        let problem =
+            format!("expected a file in a directory that the server has, found {output_uri:?}");
+        return Err(invalid_field("output_uri", problem));
+    }
+    Ok(())
+}
+
+fn check_model(app: &App, row: usize, wanted: proto::ScoringModel) -> Result<ScoringModel, Status> {
+    let proto::ScoringModel { model, selector: wire_selector } = wanted;
+    let model = required_model(&model)?;
+    let selector = selector(wire_selector)?;
+    let served = app.catalog().resolve(&model, &selector).map_err(|error| from_serving(&error))?;
+    if served.manifest().kind == ModelKind::Forecast {
+        let problem =
+            format!("{model} is a forecast; only segments, churn and propensity score customers");
+        return Err(invalid("WRONG_MODEL_KIND", format!("models[{row}]"), problem));
+    }
+    Ok(match selector {
+        Selector::Version(version) => ScoringModel { model, version: Some(version), alias: None },
+        Selector::Alias(alias) => ScoringModel { model, version: None, alias: Some(alias) },
+    })
+}
+
+fn wire(_: &App, job: &JobRow) -> proto::ScoringJob {
+    let Ok(JobPayload::Scoring(request)) = serde_json::from_str(&job.payload) else {
+        // Not this program's payload: the head is all there is to tell.
+        return head(JobHead::of(job));
+    };
+    let result = job.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    wire_parts(JobHead::of(job), request, result)
+}
+
+fn wire_parts(
+    job_head: JobHead,
+    request: ScoringRequest,
+    result: Option<ScoringResult>,
+) -> proto::ScoringJob {
+    let model = |wanted: ScoringModel| {
+        let choice = match (wanted.version, wanted.alias) {
+            (Some(version), _) => Some(model_selector::Choice::Version(version as i64)),
+            (None, alias) => alias.map(|alias| model_selector::Choice::Alias(alias.into())),
+        };
+        let selector = Some(proto::ModelSelector { choice });
+        proto::ScoringModel { model: wanted.model.into(), selector }
+    };
+    let written = result.as_ref().map(|result| (result.rows, result.bytes, result.sha256.clone()));
+    let (rows_written, output_bytes, output_digest) = written.unwrap_or_default();
+    let used = result.map(|result| result.models).unwrap_or_default();
+    proto::ScoringJob {
+        models: request.models.into_iter().map(model).collect(),
+        models_used: used
+            .into_iter()
+            .map(|used| proto::ScoredModel {
+                model: used.model.into(),
+                version: used.version as i64,
+                model_digest: used.sha256,
+            })
+            .collect(),
+        output_uri: request.output.to_string_lossy().into_owned(),
+        format: match request.format {
+            ScoreFormat::Parquet => proto::ScoringFormat::Parquet,
+            ScoreFormat::Csv => proto::ScoringFormat::Csv,
+        } as i32,
+        as_of: Some(wire_time(request.as_of)),
+        active_within_days: request.active_within_days,
+        rows_written,
+        output_bytes,
+        output_digest,
+        ..head(job_head)
+    }
+}
+
+fn head(head: JobHead) -> proto::ScoringJob {
+    proto::ScoringJob {
+        job_id: head.job_id,
+        state: head.state,
+        progress: head.progress,
+        create_time: head.create_time,
+        start_time: head.start_time,
+        end_time: head.end_time,
+        attempt: head.attempt,
+        error: head.error,
+        request_id: head.request_id,
+        ..proto::ScoringJob::default()
+    }
+}

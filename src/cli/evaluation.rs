@@ -1,0 +1,158 @@
+//! How good a version is, in tables.
+
+mod curves;
+
+use serde_json::{Value, json};
+
+use crate::grpc::proto::{EvaluationMetric, ModelVersion};
+use crate::training::{Evaluation, ForecastEvaluation, SegmentsEvaluation};
+
+use super::figure::{count, figure, metric, percent};
+use super::table::Table;
+
+/// Series that are shown one by one.
+const SERIES_SHOWN: usize = 10;
+
+/// Metrics for programs, by name.
+pub(super) fn metrics_json(metrics: &[EvaluationMetric]) -> Value {
+    let entry = |metric: &EvaluationMetric| {
+        let references = metric.references.iter();
+        let references = references.map(|other| (other.name.clone(), other.value.into()));
+        let value = json!({
+            "value": metric.value,
+            "higher_is_better": metric.higher_is_better,
+            "references": Value::Object(references.collect()),
+        });
+        (metric.name.clone(), value)
+    };
+    Value::Object(metrics.iter().map(entry).collect())
+}
+
+/// Metrics with what they are compared with, side by side.
+pub(super) fn metrics_table(metrics: &[EvaluationMetric]) -> Table {
+    let mut others: Vec<&str> = Vec::new();
+    for reference in metrics.iter().flat_map(|metric| &metric.references) {
+        if !others.contains(&reference.name.as_str()) {
+            others.push(&reference.name);
+        }
+    }
+    let names = others.iter().map(|other| format!(">{other}")).collect::<Vec<_>>();
+    let fixed = ["metric", "better", ">this version"].into_iter();
+    let mut table = Table::new(fixed.chain(names.iter().map(String::as_str)));
+    for row in metrics {
+        let better = if row.higher_is_better { "higher" } else { "lower" };
+        let mut cells = vec![row.name.clone(), better.to_owned(), metric(row.value)];
+        cells.extend(others.iter().map(|other| {
+            let reference = row.references.iter().find(|reference| reference.name == *other);
+            reference.map_or_else(|| "-".to_owned(), |reference| metric(reference.value))
+        }));
+        table.row(cells);
+    }
+    table
+}
+
+/// Everything worth knowing about a version, for people.
+pub(super) fn evaluation_text(version: &ModelVersion) -> String {
+    let metrics = metrics_table(&version.metrics);
+    let Ok(evaluation) = serde_json::from_str::<Evaluation>(&version.evaluation_json) else {
+        // Written by another version of Patron: the metrics are what both know.
+        return metrics.to_string();
+    };
+    match evaluation {
+        Evaluation::Probability(evaluation) => curves::text(&evaluation, &metrics),
+        Evaluation::Segments(evaluation) => segments_text(&evaluation, &metrics),
+        Evaluation::Forecast(evaluation) => forecast_text(&evaluation, &metrics),
+    }
+}
+
+fn segments_text(evaluation: &SegmentsEvaluation, metrics: &Table) -> String {
+    let rows = count(evaluation.rows as u64);
+    let mut profile = Table::new(
+        ["segment (medians)", ">customers", ">share"].into_iter().chain(
+            evaluation
+                .columns
+                .iter()
+                .map(String::as_str)
+                .map(right)
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str),
+        ),
+    );
+    let mut descriptions = Table::new(["segment", "what sets it apart"]);
+    for segment in &evaluation.segments {
+        let mut cells = vec![segment.name.clone(), count(segment.size), percent(segment.share)];
+        cells.extend(segment.medians.iter().map(|median| figure(*median)));
+        profile.row(cells);
+        descriptions.row([&segment.name, &segment.description]);
+    }
+    let as_of = evaluation.as_of;
+    format!("{rows} customers as of {as_of}\n\n{metrics}\n{profile}\n{descriptions}")
+}
+
+fn forecast_text(evaluation: &ForecastEvaluation, metrics: &Table) -> String {
+    let (horizon, series) = (evaluation.horizon, evaluation.evaluated);
+    let option = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), metric);
+    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), percent);
+    let mut table =
+        Table::new(["series", "method", ">mase", ">smape", ">within 80 %", ">within 95 %"]);
+    for one in evaluation.series.iter().take(SERIES_SHOWN) {
+        table.row([
+            series_name(&one.key.group, &one.key.value),
+            one.method.clone(),
+            option(one.mase),
+            option(one.smape),
+            share(one.coverage_80),
+            share(one.coverage_95),
+        ]);
+    }
+    let hidden = evaluation.series.len().saturating_sub(SERIES_SHOWN);
+    let more = if hidden > 0 { format!("and {hidden} more series\n") } else { String::new() };
+    format!("last {horizon} periods of {series} series, held out\n\n{metrics}\n{table}{more}")
+}
+
+/// A series as it is written on the command line.
+pub(super) fn series_name(group: &str, value: &str) -> String {
+    if value.is_empty() { group.to_owned() } else { format!("{group}={value}") }
+}
+
+fn right(name: &str) -> String {
+    format!(">{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::grpc::proto::MetricReference;
+
+    use super::*;
+
+    #[test]
+    fn baselines_and_champion_stand_beside_the_version() {
+        let reference = |name: &str, value| MetricReference { name: name.to_owned(), value };
+        let metric = |name: &str, value, higher_is_better, references| EvaluationMetric {
+            name: name.to_owned(),
+            value,
+            higher_is_better,
+            references,
+        };
+        let auc = vec![reference("recency", 0.7), reference("champion", 0.75)];
+        let metrics = [
+            metric("roc_auc", 0.8, true, auc),
+            metric("log_loss", 0.5, false, vec![reference("base_rate", 0.69)]),
+        ];
+        assert_eq!(
+            metrics_table(&metrics).to_string(),
+            "metric    better  this version  recency  champion  base_rate\n\
+             roc_auc   higher        0.8000   0.7000    0.7500          -\n\
+             log_loss  lower         0.5000        -         -     0.6900\n"
+        );
+        let json = metrics_json(&metrics);
+        assert_eq!(json["roc_auc"]["references"]["champion"], 0.75);
+    }
+
+    #[test]
+    fn an_unknown_evaluation_still_shows_the_metrics() {
+        let version = ModelVersion { evaluation_json: "{}".to_owned(), ..ModelVersion::default() };
+        assert_eq!(evaluation_text(&version), "metric  better  this version\n");
+    }
+}

@@ -1,0 +1,91 @@
+//! The rows of a question: customers, or feature vectors from a file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::grpc::proto::{FeatureBlock, feature_block::Values};
+
+use super::super::exit::Failure;
+
+/// Most rows of one call.
+const MOST_ROWS: u32 = 10_000;
+
+/// Whom a question is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Rows {
+    /// Customers by their keys.
+    Customers(Vec<String>),
+    /// Feature vectors.
+    Features(FeatureBlock),
+}
+
+impl Rows {
+    /// Reads feature vectors from a CSV file.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let file = File::open(path).map_err(|error| Failure::data(path, error))?;
+        let block = block(file).map_err(|problem| Failure::data(path, problem))?;
+        Ok(Self::Features(block))
+    }
+
+    /// What each row is called: the customer's key, or the number of the row from 1.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Customers(ids) => ids.clone(),
+            Self::Features(block) => (1..=block.row_count).map(|row| row.to_string()).collect(),
+        }
+    }
+}
+
+fn block(source: impl Read) -> Result<FeatureBlock, String> {
+    let mut reader = csv::Reader::from_reader(source);
+    let header = reader.headers().map_err(|error| error.to_string())?.clone();
+    let columns: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+    let (mut bytes, mut row_count) = (Vec::new(), 0);
+    for record in reader.records() {
+        let record = record.map_err(|error| error.to_string())?;
+        row_count += 1;
+        for (column, text) in columns.iter().zip(&record) {
+            let value: Option<f32> =
+                text.trim().parse().ok().filter(|value: &f32| value.is_finite());
+            let value = value.ok_or_else(|| {
+                format!("row {row_count}, {column}: expected a finite number, found {text:?}")
+            })?;
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+    if !(1..=MOST_ROWS).contains(&row_count) {
+        return Err(format!("expected 1 to {MOST_ROWS} rows, found {row_count}"));
+    }
+    let values = Some(Values::F32Le(Bytes::from(bytes)));
+    Ok(FeatureBlock { columns, row_count, values, schema_digest: String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_becomes_a_block() {
+        let block = block("visits, spend\n3,1.5\n-1,2e3\n".as_bytes()).unwrap();
+        assert_eq!((block.columns, block.row_count), (vec!["visits".into(), "spend".into()], 2));
+        let expected: Vec<u8> =
+            [3.0_f32, 1.5, -1.0, 2000.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert_eq!(block.values, Some(Values::F32Le(Bytes::from(expected))));
+    }
+
+    #[test]
+    fn a_bad_cell_is_named() {
+        for (text, part) in [
+            ("a,b\n1,x\n", "row 1, b: expected a finite number, found \"x\""),
+            ("a\n1\nNaN\n", "row 2, a"),
+            ("a\n", "found 0"),
+            ("a,b\n1\n", "2 fields"),
+        ] {
+            let problem = block(text.as_bytes()).unwrap_err();
+            assert!(problem.contains(part), "{problem}");
+        }
+    }
+}

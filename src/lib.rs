@@ -1,0 +1,19 @@
+//! Patron: predictions for retail from raw transactions.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod dataset;
+pub mod feature;
+pub mod grpc;
+pub mod ingest;
+pub mod jobs;
+pub mod metrics;
+pub mod model;
+pub mod repository;
+pub mod scoring;
+pub mod serving;
+pub mod store;
+pub mod telemetry;
+pub mod training;
+pub mod transaction;

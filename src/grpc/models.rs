@@ -212,7 +212,7 @@ fn wire_version(
 }
 
 fn described(wire: proto::ModelVersion, manifest: Manifest) -> proto::ModelVersion {
-    let promoted = wire.aliases.iter().any(|alias| alias == AliasName::champion().as_str());
+    let promotes = Recipe::parse(&manifest.recipe).is_ok_and(|recipe| recipe.promotes());
     let label = manifest.label;
     proto::ModelVersion {
         kind: wire_kind(manifest.kind) as i32,
@@ -228,7 +228,7 @@ fn described(wire: proto::ModelVersion, manifest: Manifest) -> proto::ModelVersi
         event: label.as_ref().map(|label| label.event.clone()).unwrap_or_default(),
         horizon_days: label.as_ref().map_or(0, |label| label.horizon_days),
         population: label.map(|label| label.population).unwrap_or_default(),
-        promoted,
+        promoted: manifest.gate.passed && promotes,
         promotion_reason: manifest.gate.reason,
         metrics: manifest.metrics.iter().map(wire_metric).collect(),
         ..wire

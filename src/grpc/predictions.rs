@@ -26,8 +26,6 @@ use super::status::{from_serving, invalid_field, rpc_status};
 const INLINE_ROWS: usize = 64;
 /// Answered items of a stream that wait for a slow reader.
 const ITEMS_IN_FLIGHT: usize = 4;
-/// Most reasons per row.
-const MOST_REASONS: u32 = 100;
 
 /// Serves predictions.
 #[derive(Clone, Debug)]

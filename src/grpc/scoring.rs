@@ -1,5 +1,6 @@
 //! `ScoringService`: batch scoring as jobs.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -112,6 +113,10 @@ fn create(app: &App, request: proto::CreateScoringJobRequest) -> Result<proto::S
     }
     let models = models.into_iter().enumerate().map(|(row, wanted)| check_model(app, row, wanted));
     let models = models.collect::<Result<Vec<_>, _>>()?;
+    check_distinct(&models)?;
+    if active_within_days == Some(0) {
+        return Err(invalid_field("active_within_days", "expected 1 or more, found 0"));
+    }
     let format = match proto::ScoringFormat::try_from(format) {
         Ok(proto::ScoringFormat::Csv) => ScoreFormat::Csv,
         Ok(_) => ScoreFormat::Parquet,
@@ -171,6 +176,18 @@ fn check_output(path: &Path, output_uri: &str) -> Result<(), Status> {
         return Err(invalid_field("output_uri", problem));
     }
     Ok(())
+}
+
+/// A model twice would give two columns of one name.
+fn check_distinct(models: &[ScoringModel]) -> Result<(), Status> {
+    let mut seen = HashSet::new();
+    match models.iter().position(|wanted| !seen.insert(&wanted.model)) {
+        None => Ok(()),
+        Some(row) => {
+            let problem = "expected each model at most once, found one twice";
+            Err(invalid_field(format!("models[{row}]"), problem))
+        }
+    }
 }
 
 fn check_model(app: &App, row: usize, wanted: proto::ScoringModel) -> Result<ScoringModel, Status> {

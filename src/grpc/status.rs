@@ -220,9 +220,14 @@ fn from_predict(error: &PredictError) -> Status {
         PredictError::UnknownSeries { key, .. } => {
             not_found("SERIES_NOT_FOUND", "patron.v1.SeriesKey", key, message)
         }
-        PredictError::Horizon { .. } => invalid_field("horizon", message),
-        PredictError::Level { .. } => invalid_field("levels", message),
+        // These messages begin with the field's name, which the violation carries anyway.
+        PredictError::Horizon { .. } => invalid_field("horizon", after_name(&message)),
+        PredictError::Level { .. } => invalid_field("levels", after_name(&message)),
     }
+}
+
+fn after_name(message: &str) -> &str {
+    message.split_once(": ").map_or(message, |(_, problem)| problem)
 }
 
 /// A file outside the allowed directories.

@@ -147,7 +147,7 @@ fn wire_parts(
     let recipe_seed = Recipe::parse(&recipe).map(|recipe| recipe.seed()).unwrap_or_default();
     proto::TrainingJob {
         model: request.model.to_string(),
-        as_of: request.as_of.map(wire_time),
+        as_of: request.as_of.or(result.as_ref().map(|result| result.as_of)).map(wire_time),
         seed: request.seed.unwrap_or(recipe_seed),
         recipe_toml: recipe,
         result: result.map(|result| proto::TrainingResult {

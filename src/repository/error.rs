@@ -16,7 +16,7 @@ pub enum RepositoryError {
     },
     /// No such version.
     #[error(
-        "model {model}: no version {version}; `patron models list {model}` shows what there is"
+        "model {model}: no version {version}; `patron models versions {model}` shows what there is"
     )]
     UnknownVersion {
         /// The model.

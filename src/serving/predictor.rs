@@ -71,6 +71,8 @@ pub struct Answers<T> {
     pub served: Arc<ServedModel>,
     /// As of when.
     pub as_of: Timestamp,
+    /// When the newest of all stored lines occurred.
+    pub newest_line: Option<Timestamp>,
     /// The rows.
     pub rows: Vec<Row<T>>,
 }
@@ -124,8 +126,16 @@ impl Predictor {
         if self.rule == AsOfRule::Now {
             return Ok(now);
         }
-        let last = self.store.reader()?.summary()?.last_occurred_at;
+        let last = self.newest_line()?;
         Ok(last.map_or(now, |last| data_as_of(last, now, self.store.clock())))
+    }
+
+    /// When the newest of all stored lines occurred.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_line(&self) -> Result<Option<Timestamp>, ServingError> {
+        Ok(self.store.reader()?.last_occurred_at()?)
     }
 
     /// Probabilities of churn or purchase, by `kind`.
@@ -208,9 +218,10 @@ impl Predictor {
     ) -> Result<Answers<T>, ServingError> {
         let served = self.resolve(kind, &question.model, &question.selector)?;
         let as_of = self.as_of(question.as_of)?;
+        let newest_line = self.newest_line()?;
         let gathered = gather(&served, &self.store, &question.input, as_of)?;
         let rows = predict(&served, &gathered, question.explain)?;
-        Ok(Answers { served, as_of, rows })
+        Ok(Answers { served, as_of, newest_line, rows })
     }
 }
 
@@ -275,7 +286,12 @@ fn answer_segments(
     let answers = model.predict(&gathered.matrix)?;
     let (largest, share) = model.prior();
     let complete = |source, answer: SegmentAssignment| match source {
-        RowSource::Prior => SegmentAssignment { segment: largest, confidence: share, ..answer },
+        RowSource::Prior => SegmentAssignment {
+            segment: largest,
+            confidence: share,
+            distance: f64::NAN,
+            distances: vec![f64::NAN; answer.distances.len()],
+        },
         _ => answer,
     };
     let reasons = |row: &[f32]| model.explain(row, explain);

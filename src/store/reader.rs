@@ -218,6 +218,14 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The time of the latest sale, without counting anything.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn last_occurred_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|_, connection| Ok(DataTotals::load(connection)?.range().1))
+    }
+
     /// The reports of all imports, earliest first.
     ///
     /// # Errors

@@ -44,6 +44,8 @@ pub struct TrainingResult {
     pub model: ModelName,
     /// The version that was registered.
     pub version: Version,
+    /// Nothing known at or after this instant was used.
+    pub as_of: Timestamp,
     /// Whether it is the champion now.
     pub promoted: bool,
     /// Why, or why not.
@@ -147,6 +149,7 @@ impl Training<'_> {
         Ok(TrainingResult {
             model: manifest.model,
             version: manifest.version,
+            as_of: manifest.data.as_of,
             promoted: made.gate.passed && wanted,
             reason,
             metrics: made.metrics,

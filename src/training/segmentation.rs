@@ -79,10 +79,7 @@ pub(super) fn segments(
 fn metrics(model: &SegmentsModel) -> BTreeMap<String, Metric> {
     let metric =
         |value, higher_is_better| Metric { value, higher_is_better, references: BTreeMap::new() };
-    let mut metrics = BTreeMap::from([
-        ("clusters".to_owned(), metric(model.segments().len() as f64, true)),
-        ("inertia".to_owned(), metric(model.inertia(), false)),
-    ]);
+    let mut metrics = BTreeMap::from([("inertia".to_owned(), metric(model.inertia(), false))]);
     if let Some(silhouette) = model.silhouette() {
         metrics.insert("silhouette".to_owned(), metric(silhouette, true));
     }

@@ -49,7 +49,6 @@ struct Columns {
     sources: Vec<i32>,
     reasons: Vec<proto::RowReasons>,
     last_lines: Vec<i64>,
-    newest: Option<Timestamp>,
 }
 
 impl Columns {
@@ -58,7 +57,6 @@ impl Columns {
             sources: vec![proto::RowSource::Unspecified as i32; asked.rows],
             reasons: vec![proto::RowReasons::default(); asked.rows],
             last_lines: vec![0; asked.rows],
-            newest: answers.rows.iter().filter_map(|row| row.last_line).max(),
         };
         for (place, row) in asked.kept.iter().zip(&answers.rows) {
             put(&mut columns.sources, *place, source(row.source) as i32);
@@ -159,7 +157,7 @@ pub(super) fn churn_response(
     let values = ProbabilityColumns::of(asked, answers, threshold);
     let manifest = answers.served.manifest();
     proto::PredictChurnResponse {
-        served_by: Some(served_by(manifest, dated(answers), columns.newest, request_id)),
+        served_by: Some(served_by(manifest, dated(answers), answers.newest_line, request_id)),
         probabilities: values.probabilities,
         percentiles: values.percentiles,
         labels: values.labels,
@@ -184,7 +182,7 @@ pub(super) fn propensity_response(
     let values = ProbabilityColumns::of(asked, answers, threshold);
     let manifest = answers.served.manifest();
     proto::PredictPropensityResponse {
-        served_by: Some(served_by(manifest, dated(answers), columns.newest, request_id)),
+        served_by: Some(served_by(manifest, dated(answers), answers.newest_line, request_id)),
         probabilities: values.probabilities,
         percentiles: values.percentiles,
         labels: values.labels,
@@ -224,7 +222,7 @@ pub(super) fn segments_response(
         served_by: Some(served_by(
             answers.served.manifest(),
             dated(answers),
-            columns.newest,
+            answers.newest_line,
             request_id,
         )),
         segments: column(asked, answers, 0, |row| row.answer.segment),

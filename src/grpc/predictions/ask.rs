@@ -6,7 +6,6 @@ use crate::model::ModelKind;
 use crate::serving::{self, Question};
 use crate::transaction::CustomerId;
 
-use super::MOST_REASONS;
 use crate::grpc::convert::{check_rows, feature_rows, line, model_name, selector, time};
 use crate::grpc::proto;
 use crate::grpc::status::{from_customer_id, from_line, invalid_field, rpc_status};
@@ -58,10 +57,6 @@ pub(super) struct Asked {
 /// Checks a request; a row that does not hold is left out and told of.
 pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Asked, Status> {
     let Head { model, selector: wire_selector, input, as_of, explain } = head;
-    if explain > MOST_REASONS {
-        let problem = format!("expected at most {MOST_REASONS}, found {explain}");
-        return Err(invalid_field("explain", problem));
-    }
     let missing =
         || invalid_field("input", "expected customer_ids, features or histories, found none");
     let (rows, kept, errors, input) = match input.ok_or_else(missing)? {

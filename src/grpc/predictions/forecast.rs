@@ -4,9 +4,7 @@ use tonic::Status;
 
 use crate::app::App;
 use crate::dataset::{Frequency, SeriesKey};
-use crate::model::{
-    FittedModel, ForecastQuery, IntervalSource, Model, ModelKind, SeriesForecast,
-};
+use crate::model::{FittedModel, ForecastQuery, IntervalSource, Model, ModelKind, SeriesForecast};
 use crate::serving::ServingError;
 use crate::training::{Measure, Recipe};
 use crate::transaction::ShopClock;
@@ -16,9 +14,10 @@ use crate::grpc::convert::{
     MOST_ROWS, model_name, selector, series_key, wire_series_key, wire_time,
 };
 use crate::grpc::proto;
-use crate::grpc::status::{from_serving, invalid, not_found, rpc_status};
+use crate::grpc::status::{from_serving, invalid, invalid_field, not_found, rpc_status};
 
 const DEFAULT_LEVELS: [f64; 2] = [0.8, 0.95];
+const MOST_LEVELS: usize = 10;
 /// Most numbers of one answer: series x periods x levels.
 const MOST_NUMBERS: usize = 100_000;
 
@@ -37,7 +36,7 @@ pub(super) fn answer(
     let FittedModel::Forecast(fitted) = served.model() else {
         return Err(invalid("WRONG_MODEL_KIND", "model", "expected a forecast model"));
     };
-    let levels = if levels.is_empty() { DEFAULT_LEVELS.to_vec() } else { levels };
+    let levels = check_levels(levels)?;
     let horizon = horizon.map_or(fitted.horizon(), |horizon| horizon as usize);
     let known: Vec<SeriesKey> = fitted.keys().cloned().collect();
     let asked: Vec<SeriesKey> = match series.len() {
@@ -60,8 +59,10 @@ pub(super) fn answer(
     let clock = app.store().clock();
     let starts = fitted.frequency();
     let manifest = served.manifest();
+    let seen = starts.start_of(fitted.end_period(), clock);
+    let newest_line = app.predictor().newest_line().map_err(fail)?;
     Ok(proto::ForecastResponse {
-        served_by: Some(served_by(manifest, Some(manifest.data.as_of), None, request_id)),
+        served_by: Some(served_by(manifest, Some(seen), newest_line, request_id)),
         period_starts: period_starts(starts, fitted.end_period(), horizon, clock),
         series: in_order(&asked, &answered),
         errors,
@@ -72,6 +73,26 @@ pub(super) fn answer(
             _ => app.config().currency.clone(),
         },
     })
+}
+
+/// Coverages in ascending order, each once.
+fn check_levels(mut levels: Vec<f64>) -> Result<Vec<f64>, Status> {
+    if levels.is_empty() {
+        return Ok(DEFAULT_LEVELS.to_vec());
+    }
+    if levels.len() > MOST_LEVELS {
+        let problem = format!("expected at most {MOST_LEVELS}, found {}", levels.len());
+        return Err(invalid_field("levels", problem));
+    }
+    if let Some(wrong) = levels.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
+        let problem = format!("expected numbers above 0 and below 1, found {wrong}");
+        return Err(invalid_field("levels", problem));
+    }
+    levels.sort_by(f64::total_cmp);
+    if levels.array_windows().any(|[one, next]| one == next) {
+        return Err(invalid_field("levels", "expected each level once, found one twice"));
+    }
+    Ok(levels)
 }
 
 fn check_size(series: usize, horizon: usize, levels: usize) -> Result<(), Status> {
@@ -85,10 +106,7 @@ fn check_size(series: usize, horizon: usize, levels: usize) -> Result<(), Status
     Err(invalid("TOO_MANY_ROWS", "series", problem))
 }
 
-fn split_known(
-    asked: &[SeriesKey],
-    known: &[SeriesKey],
-) -> (Vec<SeriesKey>, Vec<proto::RowError>) {
+fn split_known(asked: &[SeriesKey], known: &[SeriesKey]) -> (Vec<SeriesKey>, Vec<proto::RowError>) {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for (row, key) in asked.iter().enumerate() {
         if known.binary_search(key).is_ok() {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array,
-    Float64Array, Int32Array, RecordBatch, StringArray, StringViewArray, TimestampNanosecondArray,
-    UInt64Array,
+    ArrayRef, BinaryArray, BinaryViewArray, Date32Array, Decimal128Array, DictionaryArray,
+    Float32Array, Float64Array, Int32Array, LargeStringArray, RecordBatch, StringArray,
+    StringViewArray, TimestampNanosecondArray, UInt64Array,
 };
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;

@@ -18,9 +18,9 @@ use super::job::{Job, wait};
 pub(super) struct ImportArgs {
     /// CSV or Parquet file; the server reads it, so it must be on the server's machine
     file: PathBuf,
-    /// Which column is which field, in TOML [default: the columns have the names of the fields]
+    /// Which column is which field, in TOML
     #[arg(long, value_name = "FILE")]
-    mapping: Option<PathBuf>,
+    mapping: PathBuf,
     /// Share of rows that may be refused, in percent; above it nothing is stored
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
     max_refused_percent: f64,
@@ -61,7 +61,7 @@ fn request(args: &ImportArgs) -> Result<ImportTransactionsRequest, Failure> {
     }
     Ok(ImportTransactionsRequest {
         source_uri: absolute(&args.file)?,
-        mapping_toml: args.mapping.as_deref().map(mapping).transpose()?.unwrap_or_default(),
+        mapping_toml: mapping(&args.mapping)?,
         max_refused_percent: Some(percent),
         request_id: request_id(args.request_id.clone()),
         validate_only: false,

@@ -110,15 +110,15 @@ async fn list_kind(services: &Services, kind: JobKind, limit: usize) -> Result<V
 }
 
 /// A job whose kind is not known: each service is asked in turn.
-async fn find(services: &Services, id: &str) -> Result<Job, Status> {
-    let mut missing = Status::not_found("no job");
+async fn find(services: &Services, id: &str) -> Result<Job, Failure> {
     for kind in JobKind::ALL {
         match get(services, kind, id.to_owned()).await {
-            Err(status) if status.code() == Code::NotFound => missing = status,
-            found => return found,
+            Err(status) if status.code() == Code::NotFound => {}
+            found => return Ok(found?),
         }
     }
-    Err(missing)
+    let problem = format!("no import, training or scoring job {id}; see `patron jobs list`");
+    Err(Failure::Refused(problem))
 }
 
 async fn get(services: &Services, kind: JobKind, job_id: String) -> Result<Job, Status> {
@@ -138,7 +138,7 @@ async fn get(services: &Services, kind: JobKind, job_id: String) -> Result<Job, 
     })
 }
 
-async fn cancel(services: &Services, id: &str) -> Result<Job, Status> {
+async fn cancel(services: &Services, id: &str) -> Result<Job, Failure> {
     let (kind, job_id) = (find(services, id).await?.kind(), id.to_owned());
     let request_id = request_id(None);
     Ok(match kind {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod rows;
+mod served;
 
 use std::path::PathBuf;
 
@@ -20,8 +21,9 @@ use super::client::{Services, Session};
 use super::exit::Failure;
 use super::values::wire_time;
 
-pub(super) use self::answer::{Answer, served_json};
+pub(super) use self::answer::Answer;
 use self::rows::Rows;
+pub(super) use self::served::served_json;
 
 /// Arguments of `patron predict`.
 #[derive(Args, Clone, Debug)]

@@ -40,6 +40,7 @@ impl Progress {
                 let fraction = progress.fraction.clamp(0.0, 1.0);
                 bar.set_position((fraction * STEPS as f64) as u64);
                 bar.set_message(match progress.message.as_str() {
+                    message if message.starts_with(&progress.stage) => progress.stage.clone(),
                     "" => progress.stage.clone(),
                     message => format!("{}: {message}", progress.stage),
                 });

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::config::{Config, InvalidConfig, RawConfig};
 
@@ -29,15 +29,9 @@ pub(super) struct ConfigArgs {
     /// What is logged, such as info or patron=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     log_filter: Option<String>,
-    /// How log lines look [default: text]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    log_format: Option<LogFormatArg>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormatArg {
-    Text,
-    Json,
+    /// How log lines look, text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
 }
 
 /// Flags that only a server has.
@@ -47,20 +41,14 @@ pub(super) struct ListenArgs {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// As-of time of requests that name none: now, or the end of the last complete day in the data
-    /// [default: now]
-    #[arg(long, value_enum, value_name = "WHEN")]
-    as_of: Option<AsOfArg>,
+    /// As-of time of requests that name none: now, or latest, the end of the last complete day in
+    /// the data [default: now]
+    #[arg(long, value_name = "WHEN")]
+    as_of: Option<String>,
     /// Listen on an address that other machines reach, without encryption or credentials
     /// [default: refused]
     #[arg(long)]
     allow_public: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum AsOfArg {
-    Now,
-    Latest,
 }
 
 impl ConfigArgs {
@@ -90,22 +78,17 @@ impl ConfigArgs {
         raw.set("shop.time_zone", "--time-zone", self.time_zone);
         raw.set("shop.currency", "--currency", self.currency);
         raw.set("log.filter", "--log-filter", self.log_filter);
-        raw.set("log.format", "--log-format", chosen(self.log_format));
+        raw.set("log.format", "--log-format", self.log_format);
     }
 }
 
 impl ListenArgs {
     fn put_over(self, raw: &mut RawConfig) {
         raw.set("server.listen", "--listen", self.listen);
-        raw.set("serving.as_of", "--as-of", chosen(self.as_of));
+        raw.set("serving.as_of", "--as-of", self.as_of);
         let allowed = self.allow_public.then(|| "true".to_owned());
         raw.set("server.allow_public", "--allow-public", allowed);
     }
-}
-
-/// The name of a chosen value.
-fn chosen(value: Option<impl ValueEnum>) -> Option<String> {
-    Some(value?.to_possible_value()?.get_name().to_owned())
 }
 
 #[cfg(test)]
@@ -117,7 +100,7 @@ mod tests {
     #[test]
     fn flags_win_over_the_environment() {
         let config = ConfigArgs { currency: Some("USD".to_owned()), ..ConfigArgs::default() };
-        let listen = ListenArgs { as_of: Some(AsOfArg::Latest), ..ListenArgs::default() };
+        let listen = ListenArgs { as_of: Some("latest".to_owned()), ..ListenArgs::default() };
         let variable = |name: &str| (name == "PATRON_SHOP_CURRENCY").then(|| "GBP".to_owned());
         let config = config.read(listen, variable).unwrap();
         assert_eq!((config.currency.as_str(), config.as_of), ("USD", AsOfSetting::Latest));

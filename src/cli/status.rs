@@ -58,7 +58,9 @@ fn reason(status: &tonic_types::Status) -> Option<String> {
 fn with_details(message: &str, details: &ErrorDetails) -> String {
     let mut lines = vec![message.to_owned()];
     if let Some(request) = details.bad_request() {
+        let told = |text: &str| !text.is_empty() && message.contains(text);
         let fields = request.field_violations.iter();
+        let fields = fields.filter(|field| !(told(&field.field) && told(&field.description)));
         lines.extend(fields.map(|field| format!("  {}: {}", field.field, field.description)));
     }
     if let Some(resource) = details.resource_info() {
@@ -99,6 +101,14 @@ mod tests {
             "the request is wrong\n  levels[1]: expected above 0 and below 1, found 2\n  \
              reason: INVALID_FIELD\n  row: 3\n  retry after 1.5 s"
         );
+    }
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let details = ErrorDetails::with_bad_request_violation("horizon", "expected 1 to 28");
+        let message = "horizon: expected 1 to 28";
+        let status = Status::with_error_details(Code::InvalidArgument, message, details);
+        assert_eq!(describe(&status), message);
     }
 
     #[test]

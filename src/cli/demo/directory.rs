@@ -8,7 +8,7 @@ use crate::config::{Config, InvalidConfig, RawConfig};
 use super::super::exit::Failure;
 use super::super::import::absolute;
 
-/// UCI Online Retail: two years' receipts of a British wholesaler of gifts.
+/// UCI Online Retail: a year's receipts of a British wholesaler of gifts.
 const TRANSACTIONS: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/data/online_retail/online_retail.parquet"

@@ -20,7 +20,7 @@ use super::super::predict::{Kind, Question};
 use super::super::train;
 use super::directory::{Directory, MAPPING, RECIPES};
 
-/// A good, a middling and a lapsed customer of the data, and one that nobody knows.
+/// Two good customers of the data, a lapsed one, and one that nobody knows.
 const CUSTOMERS: [&str; 4] = ["14911", "12748", "17850", "never-seen"];
 /// Days of the forecast that are shown.
 const DAYS: u32 = 14;
@@ -35,7 +35,7 @@ pub(super) struct Tour<'a> {
 impl Tour<'_> {
     /// Imports the bundled transactions.
     pub(super) async fn import(&mut self) -> Result<(), Failure> {
-        self.heading("Import: UCI Online Retail, a wholesaler's receipts of 2010 and 2011")?;
+        self.heading("Import: UCI Online Retail, a wholesaler's receipts of a year")?;
         let request = ImportTransactionsRequest {
             source_uri: absolute(&self.directory.transactions())?,
             mapping_toml: MAPPING.to_owned(),

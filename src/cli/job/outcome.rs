@@ -7,7 +7,7 @@ use crate::grpc::proto::{ImportReport, ScoredModel, ScoringModel, TrainingResult
 use super::super::evaluation::{metrics_json, metrics_table};
 use super::super::figure::count;
 use super::super::table::{Fields, Table};
-use super::super::values::{given, money, quantity, selector_text, time_json, time_text};
+use super::super::values::{given, money, quantity, selector_text, time, time_json, time_text};
 
 /// By kind: the arguments and the result.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ impl Outcome {
             Self::Import { source_uri, .. } => fields.add("file", source_uri),
             Self::Training { model, as_of, result, .. } => {
                 fields.add("model", model);
-                fields.add("as of", time_text(as_of.as_ref()));
+                fields.add_some("as of", time(as_of.as_ref()));
                 if let Some(result) = result {
                     let promoted = if result.promoted { "promoted" } else { "not promoted" };
                     fields.add("version", result.version);
@@ -103,7 +103,7 @@ impl Outcome {
                     "models",
                     if versions.is_empty() { asked(models) } else { versions }.join(", "),
                 );
-                fields.add("as of", time_text(as_of.as_ref()));
+                fields.add_some("as of", time(as_of.as_ref()));
                 fields.add("file", output_uri);
                 fields.add("customers", count(*rows_written));
             }

@@ -10,13 +10,15 @@ use crate::grpc::proto::{
 use super::super::figure::{figure, percent};
 use super::super::output::Report;
 use super::super::status;
-use super::super::table::{Fields, Table};
-use super::super::values::{given, micros, short_name, single, time_json, time_text};
+use super::super::table::Table;
+use super::super::values::{given, micros, short_name, single};
+use super::rows::RowNames;
+use super::served::{served_json, served_text};
 
 /// An answer of any kind.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Answer {
-    names: Vec<String>,
+    names: RowNames,
     served_by: ServedBy,
     columns: Columns,
     sources: Vec<i32>,
@@ -46,7 +48,7 @@ struct Probabilities {
 
 impl Answer {
     /// From segments.
-    pub(super) fn segments(names: Vec<String>, response: AssignSegmentsResponse) -> Self {
+    pub(super) fn segments(names: RowNames, response: AssignSegmentsResponse) -> Self {
         Self {
             names,
             served_by: response.served_by.unwrap_or_default(),
@@ -64,7 +66,7 @@ impl Answer {
     }
 
     /// From probabilities of churn.
-    pub(super) fn churn(names: Vec<String>, response: PredictChurnResponse) -> Self {
+    pub(super) fn churn(names: RowNames, response: PredictChurnResponse) -> Self {
         Self {
             names,
             served_by: response.served_by.unwrap_or_default(),
@@ -86,7 +88,7 @@ impl Answer {
     }
 
     /// From probabilities of a purchase.
-    pub(super) fn propensity(names: Vec<String>, response: PredictPropensityResponse) -> Self {
+    pub(super) fn propensity(names: RowNames, response: PredictPropensityResponse) -> Self {
         Self {
             names,
             served_by: response.served_by.unwrap_or_default(),
@@ -127,7 +129,7 @@ impl Answer {
 
     fn row_json(&self, row: usize, name: &str) -> Value {
         let mut json = Map::new();
-        json.insert("row".to_owned(), name.into());
+        json.insert(self.names.key().to_owned(), self.names.json(name));
         if let Some(error) = self.error(row) {
             json.insert("error".to_owned(), status::to_json(error));
             return json.into();
@@ -140,8 +142,8 @@ impl Answer {
     }
 
     fn reasons_table(&self) -> Table {
-        let mut table = Table::new(["customer", "reason", ">value", ">moves the answer by"]);
-        for (row, name) in self.names.iter().enumerate() {
+        let mut table = Table::new([self.names.word(), "reason", ">value", ">moves the answer by"]);
+        for (row, name) in self.names.as_slice().iter().enumerate() {
             for reason in self.reasons(row) {
                 let told = match reason.feature.as_str() {
                     "" => reason.code.to_lowercase().replace('_', " "),
@@ -228,7 +230,8 @@ impl Probabilities {
 
 impl Report for Answer {
     fn json(&self) -> Value {
-        let rows = self.names.iter().enumerate().map(|(row, name)| self.row_json(row, name));
+        let rows =
+            self.names.as_slice().iter().enumerate().map(|(row, name)| self.row_json(row, name));
         let mut json = self.columns.common();
         json.insert("served_by".to_owned(), served_json(&self.served_by));
         json.insert("rows".to_owned(), rows.collect());
@@ -237,10 +240,11 @@ impl Report for Answer {
 
     fn text(&self) -> String {
         let columns = self.columns.headings().iter().copied();
-        let mut table =
-            Table::new(std::iter::once("customer").chain(columns).chain(["rests on", "last line"]));
-        let mut errors = Table::new(["customer", "refused because"]);
-        for (row, name) in self.names.iter().enumerate() {
+        let mut table = Table::new(
+            std::iter::once(self.names.word()).chain(columns).chain(["rests on", "last line"]),
+        );
+        let mut errors = Table::new([self.names.word(), "refused because"]);
+        for (row, name) in self.names.as_slice().iter().enumerate() {
             if let Some(error) = self.error(row) {
                 errors.row([name.clone(), status::summary(error)]);
                 continue;
@@ -267,31 +271,5 @@ fn reason_json(reason: &Reason) -> Value {
         "feature": given(&reason.feature),
         "value": reason.value,
         "contribution": reason.contribution,
-    })
-}
-
-fn served_text(served: &ServedBy) -> String {
-    let mut fields = Fields::default();
-    fields.add("model", format_args!("{}/{}", served.model, served.version));
-    fields.add("as of", time_text(served.as_of.as_ref()));
-    fields.add_some("predicts", given(&served.event));
-    fields.to_string()
-}
-
-/// Which model answered, for programs.
-pub(in crate::cli) fn served_json(served: &ServedBy) -> Value {
-    json!({
-        "model": served.model,
-        "version": served.version,
-        "model_digest": served.model_digest,
-        "schema_digest": given(&served.schema_digest),
-        "as_of": time_json(served.as_of.as_ref()),
-        "newest_line_time": time_json(served.newest_line_time.as_ref()),
-        "trained_as_of": time_json(served.trained_as_of.as_ref()),
-        "event": given(&served.event),
-        "horizon_days": served.horizon_days,
-        "population": given(&served.population),
-        "calibration_error": served.calibration_error,
-        "request_id": served.request_id,
     })
 }

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::grpc::proto::{FeatureBlock, feature_block::Values};
 
@@ -30,11 +31,55 @@ impl Rows {
         Ok(Self::Features(block))
     }
 
-    /// What each row is called: the customer's key, or the number of the row from 1.
-    pub(super) fn names(&self) -> Vec<String> {
+    /// What each row is called.
+    pub(super) fn names(&self) -> RowNames {
         match self {
-            Self::Customers(ids) => ids.clone(),
-            Self::Features(block) => (1..=block.row_count).map(|row| row.to_string()).collect(),
+            Self::Customers(ids) => RowNames::Customers(ids.clone()),
+            Self::Features(block) => {
+                RowNames::Numbers((1..=block.row_count).map(|row| row.to_string()).collect())
+            }
+        }
+    }
+}
+
+/// What the rows of a question are called in its answer.
+#[derive(Clone, Debug)]
+pub(super) enum RowNames {
+    /// Keys of customers.
+    Customers(Vec<String>),
+    /// Numbers of the rows of a file, from 1.
+    Numbers(Vec<String>),
+}
+
+impl RowNames {
+    /// The names in the order of the question.
+    pub(super) fn as_slice(&self) -> &[String] {
+        match self {
+            Self::Customers(names) | Self::Numbers(names) => names,
+        }
+    }
+
+    /// What a name is, for people.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Customers(_) => "customer",
+            Self::Numbers(_) => "row",
+        }
+    }
+
+    /// What a name is, for programs.
+    pub(super) const fn key(&self) -> &'static str {
+        match self {
+            Self::Customers(_) => "customer_id",
+            Self::Numbers(_) => "row",
+        }
+    }
+
+    /// A name for programs.
+    pub(super) fn json(&self, name: &str) -> Value {
+        match self {
+            Self::Customers(_) => name.into(),
+            Self::Numbers(_) => name.parse::<u32>().map_or(Value::Null, Value::from),
         }
     }
 }

@@ -1,0 +1,123 @@
+//! The real process, killed in the middle of a job.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use patron::grpc::proto::*;
+use tokio::time::{sleep, timeout};
+
+use crate::app::{Clients, PATIENCE, copy, customer_request, import_request, new_directory};
+use crate::app::{project, project_text};
+use crate::fixture::online_retail;
+
+/// A `patron serve` on directories that outlive it; killed when dropped.
+struct Process {
+    child: Child,
+    clients: Clients,
+}
+
+impl Process {
+    async fn start(directory: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_patron"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-filter", "off"])
+            .args(["--time-zone", "Europe/London", "--currency", "GBP", "--as-of", "latest"])
+            .arg("--data-directory")
+            .arg(directory.join("data"))
+            .arg("--model-directory")
+            .arg(directory.join("models"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ");
+        let address: SocketAddr = address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
+        Self { child, clients: Clients::connect(address).await }
+    }
+
+    /// SIGKILL, and waits until the process is gone.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_import_is_finished_by_the_next_process_with_each_line_once() {
+    let directory = new_directory();
+    copy(&project("models"), &directory.path().join("models"), &|_| true);
+    let mut process = Process::start(directory.path()).await;
+    let file = project("tests/data/online_retail/online_retail.parquet");
+    let mapping = project_text("tests/data/online_retail/mapping.toml");
+    let mut transactions = process.clients.transactions();
+    let request = import_request(file.to_str().unwrap(), &mapping);
+    let id = transactions.import_transactions(request).await.unwrap().into_inner().job_id;
+    let halfway = async {
+        loop {
+            let request = GetImportJobRequest { job_id: id.clone() };
+            let job = transactions.get_import_job(request).await.unwrap().into_inner();
+            if job.progress.is_some_and(|progress| progress.fraction > 0.3) {
+                return;
+            }
+            assert!(job.end_time.is_none(), "over too soon");
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, halfway).await.expect("the import gets on");
+    process.kill();
+    let process = Process::start(directory.path()).await;
+    let job = process.clients.import_end(&id).await;
+    assert_eq!((job.state(), job.attempt), (JobState::Succeeded, 2));
+    let report = job.report.unwrap();
+    assert_eq!((report.accepted, report.duplicates), (541_909, 0));
+    let customer = process.clients.transactions().get_customer(customer_request("17850")).await;
+    assert_eq!(customer.unwrap().into_inner().line_count, 312);
+}
+
+#[tokio::test]
+async fn a_killed_training_is_finished_by_the_next_process_and_registered_once() {
+    let directory = new_directory();
+    copy(&online_retail().directory, directory.path(), &|path| {
+        path.extension().is_none_or(|end| end != "sqlite3-shm")
+    });
+    let mut process = Process::start(directory.path()).await;
+    let mut trainings = process.clients.trainings();
+    let request = CreateTrainingJobRequest { model: "churn".to_owned(), ..Default::default() };
+    let id = trainings.create_training_job(request).await.unwrap().into_inner().job_id;
+    let begun = async {
+        loop {
+            let request = GetTrainingJobRequest { job_id: id.clone() };
+            let job = trainings.get_training_job(request).await.unwrap().into_inner();
+            if job.state() == JobState::Running {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, begun).await.expect("the training begins");
+    sleep(Duration::from_millis(300)).await;
+    process.kill();
+    let process = Process::start(directory.path()).await;
+    let job = process.clients.training_end(&id).await;
+    assert_eq!((job.state(), job.attempt), (JobState::Succeeded, 2), "{:?}", job.error);
+    assert_eq!(job.result.unwrap().version, 2);
+    let request = GetModelRequest { model: "churn".to_owned() };
+    let model = process.clients.models().get_model(request).await.unwrap().into_inner();
+    assert_eq!((model.version_count, model.latest_version), (2, 2));
+    // The same data, recipe and seed give the same bytes, killed in between or not.
+    let (first, second) =
+        (process.clients.version("churn", 1).await, process.clients.version("churn", 2).await);
+    assert_eq!(first.model_digest, second.model_digest);
+    assert_eq!(second.training_job_id, id);
+}

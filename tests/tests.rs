@@ -1,0 +1,104 @@
+//! The real server, driven through gRPC: one binary, one temporary directory per test.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that breaks should stop where it broke, in its helpers too"
+)]
+
+/// A server on a free port, with its directories and clients.
+#[path = "it/app.rs"]
+mod app;
+
+/// A small shop drawn from a fixed sequence, as CSV.
+#[path = "it/shop.rs"]
+mod shop;
+
+/// Directories that are filled and trained once per process.
+#[path = "it/fixture.rs"]
+mod fixture;
+
+/// What a status says: code, reason, fields.
+#[path = "it/failure.rs"]
+mod failure;
+
+/// Reports of whole imports.
+#[path = "it/import.rs"]
+mod import;
+
+/// Files that are not imported.
+#[path = "it/import_refused.rs"]
+mod import_refused;
+
+/// Lines that come over a stream.
+#[path = "it/ingest.rs"]
+mod ingest;
+
+/// What a training registers, and when it fails.
+#[path = "it/training.rs"]
+mod training;
+
+/// Whether the models are any good, on the hold-out of Online Retail.
+#[path = "it/evaluation.rs"]
+mod evaluation;
+
+/// Answers about customers.
+#[path = "it/predict.rs"]
+mod predict;
+
+/// Questions that get no answer, and rows that do not.
+#[path = "it/predict_refused.rs"]
+mod predict_refused;
+
+/// The streaming twins of the predict methods.
+#[path = "it/streams.rs"]
+mod streams;
+
+/// Forecasts of series.
+#[path = "it/forecast.rs"]
+mod forecast;
+
+/// Versions, aliases, promotion and roll-back.
+#[path = "it/models.rs"]
+mod models;
+
+/// Model files that were damaged.
+#[path = "it/damage.rs"]
+mod damage;
+
+/// Cancelling, watching and listing jobs.
+#[path = "it/jobs.rs"]
+mod jobs;
+
+/// The real process, killed in the middle of a job.
+#[path = "it/crash.rs"]
+mod crash;
+
+/// Scores of all customers in a file.
+#[path = "it/scoring.rs"]
+mod scoring;
+
+/// What is stored of a customer, and erasing it.
+#[path = "it/customers.rs"]
+mod customers;
+
+/// A bad request to every method.
+#[path = "it/every_method.rs"]
+mod every_method;
+
+/// Health, reflection, shutdown.
+#[path = "it/server.rs"]
+mod server;
+
+/// Properties of the feature function.
+#[path = "it/features.rs"]
+mod features;
+
+/// The features of one customer, computed by hand.
+#[path = "it/feature_example.rs"]
+mod feature_example;
+
+/// Model files of earlier programs, and files that are none.
+#[path = "it/formats.rs"]
+mod formats;

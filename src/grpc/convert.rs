@@ -1,6 +1,8 @@
 //! Wire types to domain types and back. Messages are taken apart field by field, so that a new
 //! field breaks the build instead of being forgotten.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use prost_types::Timestamp as WireTime;
 use tonic::{Request, Status};
@@ -52,6 +54,15 @@ pub(super) fn required_model(text: &str) -> Result<ModelName, Status> {
 /// An alias that must be given.
 pub(super) fn required_alias(text: &str) -> Result<AliasName, Status> {
     text.parse().map_err(|error| from_name("alias", &error))
+}
+
+/// A path or file:// address that must be given.
+pub(super) fn required_path<'a>(field: &str, uri: &'a str) -> Result<&'a Path, Status> {
+    let path = uri.strip_prefix("file://").unwrap_or(uri);
+    if path.is_empty() {
+        return Err(invalid_field(field, "expected a path or a file:// address, found none"));
+    }
+    Ok(Path::new(path))
 }
 
 /// A version's number.

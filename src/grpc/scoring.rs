@@ -14,7 +14,9 @@ use crate::serving::Selector;
 use crate::store::{JobKind, JobRow};
 
 use super::blocking;
-use super::convert::{Page, check_request_id, required_model, selector, time, wire_time};
+use super::convert::{
+    Page, check_request_id, required_model, required_path, selector, time, wire_time,
+};
 use super::jobs::{self, JobHead, ListOf, Watched};
 use super::proto::{self, model_selector, scoring_service_server::ScoringService};
 use super::repeat::{fingerprint, reused};
@@ -127,8 +129,8 @@ fn create(app: &App, request: proto::CreateScoringJobRequest) -> Result<proto::S
             ));
         }
     };
-    let path = output_uri.strip_prefix("file://").unwrap_or(&output_uri);
-    let path = app.allowed_path(Path::new(path)).map_err(|error| from_path(&error))?;
+    let path = required_path("output_uri", &output_uri)?;
+    let path = app.allowed_path(path).map_err(|error| from_path(&error))?;
     let as_of = app.predictor().as_of(as_of.as_ref().map(time));
     let as_of = as_of.map_err(|error| from_serving(&error))?;
     let payload = ScoringRequest { models, output: path, format, as_of, active_within_days };

@@ -1,7 +1,5 @@
 //! Imports of files as jobs.
 
-use std::path::Path;
-
 use tonic::Status;
 
 use crate::app::App;
@@ -10,7 +8,7 @@ use crate::jobs::JobPayload;
 use crate::store::JobRow;
 use crate::transaction::{ImportReport, Refusal};
 
-use crate::grpc::convert::{check_request_id, wire_time};
+use crate::grpc::convert::{check_request_id, required_path, wire_time};
 use crate::grpc::jobs::JobHead;
 use crate::grpc::proto;
 use crate::grpc::repeat::{fingerprint, reused};
@@ -39,8 +37,8 @@ pub(super) fn create(
         return Err(invalid_field("max_refused_percent", problem));
     }
     Mapping::parse(&mapping_toml).map_err(|error| from_mapping(&error))?;
-    let path = source_uri.strip_prefix("file://").unwrap_or(&source_uri);
-    let path = app.allowed_path(Path::new(path)).map_err(|error| from_path(&error))?;
+    let path = required_path("source_uri", &source_uri)?;
+    let path = app.allowed_path(path).map_err(|error| from_path(&error))?;
     if !path.is_file() {
         let message = format!("source_uri: the server finds no file {}", path.display());
         return Err(not_found("SOURCE_NOT_FOUND", "file", &source_uri, message));

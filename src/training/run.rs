@@ -22,6 +22,9 @@ use super::{TrainingError, forecasts, segmentation, supervised};
 /// Rows that are stored with a version and answered again when it is loaded.
 const GOLDEN_ROWS: usize = 16;
 
+/// Versions that are looked at for one that the same job registered already.
+const RECENT_VERSIONS: usize = 16;
+
 /// What to train. It is the payload of a training job.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +109,9 @@ impl Training<'_> {
             None => self.repository.recipe(&request.model)?,
         };
         let recipe = Recipe::parse(&text)?;
+        if let Some(manifest) = self.registered_by(&request.model, job) {
+            return self.settle(&recipe, manifest);
+        }
         let run = FitRun { seed: request.seed.unwrap_or(recipe.seed()), ..run.clone() };
         let mut reader = self.store.reader()?;
         let summary = reader.summary()?;
@@ -136,23 +142,36 @@ impl Training<'_> {
         let evaluation = serde_json::to_string_pretty(&made.evaluation).unwrap_or_default();
         let new = NewVersion { manifest, model: &made.model, evaluation };
         let manifest = self.repository.register(new)?;
-        let wanted = recipe.promotes();
-        if made.gate.passed && wanted {
+        self.settle(recipe, manifest)
+    }
+
+    /// The version that an earlier attempt of the same job registered before its worker went away.
+    fn registered_by(&self, model: &ModelName, job: &str) -> Option<Manifest> {
+        let versions = self.repository.versions(model).ok()?;
+        let latest = versions.iter().rev().take(RECENT_VERSIONS);
+        let manifests = latest.filter_map(|version| self.repository.manifest(model, *version).ok());
+        manifests.into_iter().find(|manifest| manifest.training_job == job)
+    }
+
+    /// Promotes a registered version if its gate and the recipe allow it.
+    fn settle(&self, recipe: &Recipe, manifest: Manifest) -> Result<TrainingResult, TrainingError> {
+        let (passed, wanted) = (manifest.gate.passed, recipe.promotes());
+        if passed && wanted {
             let champion = AliasName::champion();
             self.repository.set_alias(&manifest.model, &champion, manifest.version, None)?;
         }
-        let reason = if made.gate.passed && !wanted {
-            format!("{}; the recipe does not promote by itself", made.gate.reason)
+        let reason = if passed && !wanted {
+            format!("{}; the recipe does not promote by itself", manifest.gate.reason)
         } else {
-            made.gate.reason
+            manifest.gate.reason
         };
         Ok(TrainingResult {
             model: manifest.model,
             version: manifest.version,
             as_of: manifest.data.as_of,
-            promoted: made.gate.passed && wanted,
+            promoted: passed && wanted,
             reason,
-            metrics: made.metrics,
+            metrics: manifest.metrics,
         })
     }
 

@@ -25,7 +25,7 @@ pub(super) struct ScoreArgs {
     /// See only what was known before this time or date [default: the server's present]
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
-    /// Only customers with a line in so many days before [default: all]
+    /// Only customers with a purchase in so many days before [default: all]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     active_within_days: Option<u32>,
     /// Print the job and do not wait for it

@@ -167,7 +167,7 @@ pub(super) fn from_repository(error: &RepositoryError) -> Status {
             not_found("ALIAS_NOT_FOUND", "patron.v1.ModelAlias", &name, message)
         }
         RepositoryError::NoRecipe { .. } => status(
-            Code::FailedPrecondition,
+            Code::NotFound,
             "MODEL_NOT_FOUND",
             "the model has no recipe; give one with recipe_toml",
         ),

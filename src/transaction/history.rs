@@ -1,12 +1,10 @@
 //! Everything one customer bought, in the compact form that features are computed from.
 
-use sha2::{Digest, Sha256};
-
 use super::{
     LocalTime, Money, Quantity, ShopClock, Symbol, SymbolTable, Timestamp, TransactionLine,
 };
 
-/// An order's number: 64 bits of the SHA-256 of its id; [`OrderKey::NONE`] when it has none.
+/// An order's number: the XXH3 of its id; [`OrderKey::NONE`] when it has none.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct OrderKey(u64);
 
@@ -19,9 +17,7 @@ impl OrderKey {
         let Some(order_id) = order_id else {
             return Self::NONE;
         };
-        let digest: [u8; 32] = Sha256::digest(order_id.as_bytes()).into();
-        let key = digest.iter().take(8).fold(0_u64, |key, byte| key << 8 | u64::from(*byte));
-        Self(key.max(1))
+        Self(xxhash_rust::xxh3::xxh3_64(order_id.as_bytes()).max(1))
     }
 
     /// The key with this number.

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use crate::dataset::{FeatureMatrix, InvalidMatrix};
-use crate::transaction::{CustomerHistory, InvalidTime, ShopClock, Symbol, SymbolTable, Timestamp};
+use crate::transaction::{
+    CustomerHistory, HistoryLine, InvalidTime, ShopClock, Symbol, SymbolTable, Timestamp,
+};
 
 use super::FeatureSchema;
 use super::definition::definitions;
+use super::numbering::ABSENT;
 use super::tally::Tally;
+use super::workspace::Workspace;
 
 /// A [`FeatureSchema`] bound to the symbols of one data set, ready to compute.
 #[derive(Clone, Debug)]
@@ -47,15 +51,41 @@ impl Features {
     }
 
     /// Appends the features of one history to a row-major buffer.
+    ///
+    /// For many histories or dates see [`Features::append_at`].
     pub fn append(&self, history: &CustomerHistory, as_of: Timestamp, values: &mut Vec<f32>) {
-        let tally = Tally::of(history, as_of);
-        let date = AsOf { features: self, instant: as_of };
-        for definition in definitions() {
-            let value = match definition.no_history.filter(|_| tally.is_empty()) {
-                Some(none) => none,
-                None => narrow((definition.value)(&tally, &date)),
-            };
-            values.push(value);
+        self.append_at(history, &[as_of], &mut Workspace::default(), values);
+    }
+
+    /// Appends the features of one history as of each of `as_ofs` to a row-major buffer, one row
+    /// per date in the order given.
+    ///
+    /// The dates may come in any order and more than once; ascending ones are the cheapest. The
+    /// values are those of [`Features::of`], whatever `workspace` was used for before.
+    pub fn append_at(
+        &self,
+        history: &CustomerHistory,
+        as_ofs: &[Timestamp],
+        workspace: &mut Workspace,
+        values: &mut Vec<f32>,
+    ) {
+        let (width, start) = (self.columns.len().max(1), values.len());
+        values.resize(start + as_ofs.len() * width, 0.0);
+        let rows = values.get_mut(start..).unwrap_or_default();
+        let Workspace { sweep, calendar } = workspace;
+        sweep.start(history.lines(), self);
+        calendar.set(as_ofs);
+        for (as_of, row, season) in calendar.iter(&self.clock) {
+            let tally = sweep.tally(history.lines(), as_of);
+            let date = AsOf { features: self, instant: as_of, season };
+            let place = row * width..(row + 1) * width;
+            let row = rows.get_mut(place).unwrap_or_default();
+            for (value, definition) in row.iter_mut().zip(definitions()) {
+                *value = match definition.no_history.filter(|_| tally.is_empty()) {
+                    Some(none) => none,
+                    None => narrow((definition.value)(tally, &date)),
+                };
+            }
         }
     }
 
@@ -68,11 +98,23 @@ impl Features {
         histories: impl IntoIterator<Item = &'a CustomerHistory>,
         as_of: Timestamp,
     ) -> Result<FeatureMatrix, InvalidMatrix> {
-        let mut values = Vec::new();
+        let (mut values, mut workspace) = (Vec::new(), Workspace::default());
         for history in histories {
-            self.append(history, as_of, &mut values);
+            self.append_at(history, &[as_of], &mut workspace, &mut values);
         }
         FeatureMatrix::new(Arc::clone(&self.columns), values)
+    }
+
+    /// Rank of the line's category or product among the schema's top ones, [`ABSENT`] when it is
+    /// none of them.
+    pub(super) fn top_rank_of(&self, line: &HistoryLine) -> u32 {
+        let symbol = if self.ranks_products { line.product } else { line.category };
+        self.top_rank(symbol).map_or(ABSENT, |rank| rank as u32)
+    }
+
+    /// The first rank with this symbol: a schema may name a text twice.
+    fn top_rank(&self, symbol: Symbol) -> Option<usize> {
+        self.top.iter().position(|top| *top == Some(symbol))
     }
 }
 
@@ -81,6 +123,7 @@ impl Features {
 pub(super) struct AsOf<'a> {
     features: &'a Features,
     instant: Timestamp,
+    pub(super) season: Season,
 }
 
 impl AsOf<'_> {
@@ -89,24 +132,45 @@ impl AsOf<'_> {
         self.instant.days_since(earlier)
     }
 
-    /// The as-of date's place in the year, 0 to 2 pi.
-    pub(super) fn year_angle(&self) -> f64 {
-        const DAYS_PER_YEAR: f64 = 365.2425;
-        let local = self.features.clock.local(self.instant);
-        let days = f64::from(local.day).rem_euclid(DAYS_PER_YEAR);
-        days / DAYS_PER_YEAR * std::f64::consts::TAU
-    }
-
     /// Share of gross spend on the top category or product of this rank.
     pub(super) fn top_share(&self, tally: &Tally, rank: usize) -> f64 {
-        let Some(symbol) = self.features.top.get(rank).copied().flatten() else {
+        let symbol = self.features.top.get(rank).copied().flatten();
+        let Some(rank) = symbol.and_then(|symbol| self.features.top_rank(symbol)) else {
             return 0.0;
         };
-        let spend =
-            if self.features.ranks_products { &tally.product_spend } else { &tally.categories };
-        let part = spend.get(&symbol).map_or(0.0, |money| money.to_f64());
+        let part = tally.top_spend.get(rank).map_or(0.0, |money| money.to_f64());
         let whole = tally.gross.to_f64();
         if whole > 0.0 { part / whole } else { 0.0 }
+    }
+}
+
+/// Sine and cosine of a day's place in the year.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Season {
+    day: i32,
+    pub(super) sine: f64,
+    pub(super) cosine: f64,
+}
+
+impl Season {
+    fn of(day: i32) -> Self {
+        const DAYS_PER_YEAR: f64 = 365.2425;
+        let days = f64::from(day).rem_euclid(DAYS_PER_YEAR);
+        let angle = days / DAYS_PER_YEAR * std::f64::consts::TAU;
+        Self { day, sine: angle.sin(), cosine: angle.cos() }
+    }
+
+    /// Moves to another day of the shop's calendar, at no cost when it is the same.
+    pub(super) fn turn_to(&mut self, day: i32) {
+        if self.day != day {
+            *self = Self::of(day);
+        }
+    }
+}
+
+impl Default for Season {
+    fn default() -> Self {
+        Self::of(0)
     }
 }
 

@@ -129,9 +129,9 @@ const DEFINITIONS: &[Definition] = &[
     feature!("tenure_days", Days, "all time", Some(0.0), "time since the first purchase",
         |tally, as_of| tally.first_purchase.map_or(0.0, |first| as_of.days_since(first))),
     feature!("active_span_days", Days, "all time", Some(0.0), "time from the first visit to the last",
-        |tally, _| tally.gaps().sum()),
+        |tally, _| tally.active_span),
     feature!("visits", Count, "all time", Some(0.0), "days of the shop's calendar with at least one purchase",
-        |tally, _| tally.visits.len() as f64),
+        |tally, _| f64::from(tally.visits)),
     feature!("lines", Count, "all time", Some(0.0), "purchase lines",
         |tally, _| f64::from(tally.purchase_lines)),
     feature!("units", Units, "all time", Some(0.0), "units bought, net of returns",
@@ -143,21 +143,21 @@ const DEFINITIONS: &[Definition] = &[
     feature!("margin_known_share", Share, "all time", Some(0.0), "share of spend whose cost is known",
         |tally, _| share(tally.spend_with_known_margin.to_f64(), tally.spend.to_f64())),
     feature!("average_order_value", Currency, "all time", Some(0.0), "gross spend per visit",
-        |tally, _| share_of_count(tally.gross.to_f64(), tally.visits.len())),
+        |tally, _| share_of_count(tally.gross.to_f64(), tally.visits)),
     feature!("largest_visit_spend", Currency, "all time", Some(0.0), "gross spend of the dearest visit",
-        |tally, _| tally.visits.values().max().map_or(0.0, |spend| spend.to_f64())),
+        |tally, _| tally.largest_visit.to_f64()),
     feature!("units_per_visit", Units, "all time", Some(0.0), "units bought per visit",
-        |tally, _| share_of_count(tally.purchase_units.to_f64(), tally.visits.len())),
+        |tally, _| share_of_count(tally.purchase_units.to_f64(), tally.visits)),
     feature!("lines_per_visit", Count, "all time", Some(0.0), "purchase lines per visit",
-        |tally, _| share_of_count(f64::from(tally.purchase_lines), tally.visits.len())),
+        |tally, _| share_of_count(f64::from(tally.purchase_lines), tally.visits)),
     feature!("average_unit_price", Currency, "all time", Some(0.0), "gross spend per unit bought",
         |tally, _| share(tally.gross.to_f64(), tally.purchase_units.to_f64())),
     feature!("gap_mean_days", Days, "all time", Some(0.0), "mean time between visits; 0 below two visits",
-        |tally, _| mean(tally.gaps())),
+        |tally, _| tally.gap_mean),
     feature!("gap_std_days", Days, "all time", Some(0.0), "standard deviation (population) of the time between visits; 0 below three visits",
-        |tally, _| standard_deviation(tally.gaps())),
+        |tally, _| tally.gap_deviation),
     feature!("recency_over_gap", Ratio, "all time", Some(0.0), "time since the last purchase over the mean time between visits; 0 below two visits",
-        |tally, as_of| tally.last_purchase.map_or(0.0, |last| share(as_of.days_since(last), mean(tally.gaps())))),
+        |tally, as_of| tally.last_purchase.map_or(0.0, |last| share(as_of.days_since(last), tally.gap_mean))),
     SEVEN[0], SEVEN[1], SEVEN[2],
     MONTH[0], MONTH[1], MONTH[2],
     QUARTER[0], QUARTER[1], QUARTER[2],
@@ -168,19 +168,19 @@ const DEFINITIONS: &[Definition] = &[
     feature!("basket_variation", Ratio, "90 days against before", Some(1.0), "gross spend a visit in the last 90 days over the customer's own before; 1 when either is missing; at most 100",
         |tally, _| basket_variation(tally)),
     feature!("distinct_products", Count, "all time", Some(0.0), "different products bought",
-        |tally, _| tally.products.len() as f64),
+        |tally, _| f64::from(tally.distinct_products)),
     feature!("distinct_categories", Count, "all time", Some(0.0), "different categories bought from",
-        |tally, _| tally.categories.len() as f64),
+        |tally, _| f64::from(tally.distinct_categories)),
     feature!("distinct_stores", Count, "all time", Some(0.0), "different stores visited",
-        |tally, _| tally.store_lines.len() as f64),
+        |tally, _| f64::from(tally.distinct_stores)),
     feature!("distinct_channels", Count, "all time", Some(0.0), "different channels used",
-        |tally, _| tally.channel_lines.len() as f64),
+        |tally, _| f64::from(tally.distinct_channels)),
     feature!("product_repeat_share", Share, "all time", Some(0.0), "share of purchase lines whose product was bought on an earlier day too",
-        |tally, _| product_repeat_share(tally)),
+        |tally, _| share_of_lines(tally.purchase_lines - tally.first_day_lines, tally)),
     feature!("main_store_share", Share, "all time", Some(0.0), "share of purchase lines in the store visited most",
-        |tally, _| largest_share(tally.store_lines.values(), tally.purchase_lines)),
+        |tally, _| share_of_lines(tally.main_store_lines, tally)),
     feature!("main_channel_share", Share, "all time", Some(0.0), "share of purchase lines through the channel used most",
-        |tally, _| largest_share(tally.channel_lines.values(), tally.purchase_lines)),
+        |tally, _| share_of_lines(tally.main_channel_lines, tally)),
     feature!("promotion_share", Share, "all time", Some(0.0), "share of gross spend under a promotion",
         |tally, _| share(tally.promoted.to_f64(), tally.gross.to_f64())),
     feature!("discount_share", Share, "all time", Some(0.0), "discounts over the price before discounts",
@@ -195,13 +195,13 @@ const DEFINITIONS: &[Definition] = &[
     feature!("return_line_share", Share, "all time", Some(0.0), "share of all lines that are returns",
         |tally, _| share(f64::from(tally.return_lines), f64::from(tally.return_lines + tally.purchase_lines))),
     feature!("weekend_share", Share, "all time", Some(0.0), "share of purchase lines on Saturday or Sunday, shop time",
-        |tally, _| share(f64::from(tally.weekend_lines), f64::from(tally.purchase_lines))),
+        |tally, _| share_of_lines(tally.weekend_lines, tally)),
     feature!("evening_share", Share, "all time", Some(0.0), "share of purchase lines at or after 18:00, shop time",
-        |tally, _| share(f64::from(tally.evening_lines), f64::from(tally.purchase_lines))),
+        |tally, _| share_of_lines(tally.evening_lines, tally)),
     feature!("season_sin", Cycle, "as-of date", None, "sine of the as-of date's place in the year",
-        |_, as_of| as_of.year_angle().sin()),
+        |_, as_of| as_of.season.sine),
     feature!("season_cos", Cycle, "as-of date", None, "cosine of the as-of date's place in the year",
-        |_, as_of| as_of.year_angle().cos()),
+        |_, as_of| as_of.season.cosine),
 ];
 
 /// `part / whole`, 0 when the whole is not positive.
@@ -209,22 +209,12 @@ fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
-fn share_of_count(part: f64, count: usize) -> f64 {
-    share(part, count as f64)
+fn share_of_count(part: f64, count: u32) -> f64 {
+    share(part, f64::from(count))
 }
 
-fn largest_share<'a>(counts: impl Iterator<Item = &'a u32>, all: u32) -> f64 {
-    share(f64::from(counts.max().copied().unwrap_or(0)), f64::from(all))
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (count, sum) = values.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
-    share(sum, count)
-}
-
-fn standard_deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let centre = mean(values.clone());
-    mean(values.map(|value| (value - centre).powi(2))).sqrt()
+fn share_of_lines(lines: u32, tally: &Tally) -> f64 {
+    share(f64::from(lines), f64::from(tally.purchase_lines))
 }
 
 const LARGEST_VARIATION: f64 = 100.0;
@@ -232,7 +222,7 @@ const LARGEST_VARIATION: f64 = 100.0;
 fn frequency_variation(tally: &Tally, as_of: &AsOf) -> f64 {
     let tenure = tally.first_purchase.map_or(0.0, |first| as_of.days_since(first));
     let recent = f64::from(tally.recent_visits());
-    let earlier = tally.visits.len() as f64 - recent;
+    let earlier = f64::from(tally.visits) - recent;
     let earlier_rate = share(earlier, tenure - Tally::recent_days());
     if earlier_rate > 0.0 {
         (recent / Tally::recent_days() / earlier_rate).min(LARGEST_VARIATION)
@@ -243,13 +233,8 @@ fn frequency_variation(tally: &Tally, as_of: &AsOf) -> f64 {
 
 fn basket_variation(tally: &Tally) -> f64 {
     let recent_visits = f64::from(tally.recent_visits());
-    let earlier_visits = tally.visits.len() as f64 - recent_visits;
+    let earlier_visits = f64::from(tally.visits) - recent_visits;
     let recent = share(tally.recent_gross.to_f64(), recent_visits);
     let earlier = share((tally.gross - tally.recent_gross).to_f64(), earlier_visits);
     if recent > 0.0 && earlier > 0.0 { (recent / earlier).min(LARGEST_VARIATION) } else { 1.0 }
-}
-
-fn product_repeat_share(tally: &Tally) -> f64 {
-    let repeats: u32 = tally.products.values().flat_map(|days| days.values().skip(1)).sum();
-    share(f64::from(repeats), f64::from(tally.purchase_lines))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -123,24 +124,30 @@ impl LocalTime {
 }
 
 /// The shop's IANA time zone: turns instants into its calendar and back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ShopClock {
     name: String,
     zone: TimeZone,
+    offsets: Arc<Offsets>,
 }
 
 impl ShopClock {
     /// The clock of an IANA time zone such as `Europe/London`.
     pub fn new(name: &str) -> Result<Self, InvalidTime> {
         match TimeZone::get(name) {
-            Ok(zone) => Ok(Self { name: name.to_owned(), zone }),
+            Ok(zone) => Ok(Self::of(name, zone)),
             Err(_) => Err(InvalidTime::TimeZone { found: name.chars().take(64).collect() }),
         }
     }
 
     /// The clock that shows UTC.
     pub fn utc() -> Self {
-        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
+        Self::of("UTC", TimeZone::UTC)
+    }
+
+    fn of(name: &str, zone: TimeZone) -> Self {
+        let offsets = Arc::new(Offsets::of(&zone));
+        Self { name: name.to_owned(), zone, offsets }
     }
 
     /// The IANA name.
@@ -150,7 +157,11 @@ impl ShopClock {
 
     /// What the shop's wall clock shows at `instant`.
     pub fn local(&self, instant: Timestamp) -> LocalTime {
-        local_at(instant, self.zone.to_offset(instant.jiff()))
+        let offset = self.offsets.at(instant.micros());
+        let offset = offset.unwrap_or_else(|| micros_of(self.zone.to_offset(instant.jiff())));
+        let micros = instant.micros() + offset;
+        let minutes = micros.div_euclid(60_000_000);
+        LocalTime { day: minutes.div_euclid(1440) as i32, minute: minutes.rem_euclid(1440) as u16 }
     }
 
     /// The first instant of a day of the shop's calendar (`day` counts from 1970-01-01).
@@ -168,12 +179,69 @@ impl ShopClock {
     }
 }
 
-fn local_at(instant: Timestamp, offset: Offset) -> LocalTime {
-    let micros = instant.micros() + i64::from(offset.seconds()) * 1_000_000;
-    LocalTime {
-        day: micros.div_euclid(MICROS_PER_DAY) as i32,
-        minute: (micros.rem_euclid(MICROS_PER_DAY) / 60_000_000) as u16,
+impl fmt::Debug for ShopClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ShopClock").field(&self.name).finish()
     }
+}
+
+/// A zone's offsets from UTC between 1970 and 2100, because asking the calendar library for each
+/// line is slow.
+struct Offsets {
+    /// Ascending and without a hole; the first begins in 1970.
+    spans: Vec<Span>,
+    /// For each stretch of 2^[`STRETCH_BITS`] microseconds the span in which it begins.
+    stretches: Vec<u32>,
+}
+
+/// A time during which the offset stays the same.
+struct Span {
+    /// Its end, in microseconds since the epoch; the end does not belong to it.
+    end: i64,
+    /// Microseconds east of UTC.
+    offset: i64,
+}
+
+/// A stretch lasts 25 days, so that most of them see no change of the offset.
+const STRETCH_BITS: u32 = 41;
+/// The last stretch begins in 2099 and ends in 2100.
+const STRETCHES: i64 = 1_866;
+
+impl Offsets {
+    fn of(zone: &TimeZone) -> Self {
+        const END: i64 = STRETCHES << STRETCH_BITS;
+        let epoch = jiff::Timestamp::UNIX_EPOCH;
+        let mut offset = micros_of(zone.to_offset(epoch));
+        let mut spans = Vec::new();
+        for change in zone.following(epoch) {
+            let end = change.timestamp().as_microsecond();
+            if end >= END {
+                break;
+            }
+            spans.push(Span { end, offset });
+            offset = micros_of(change.offset());
+        }
+        spans.push(Span { end: END, offset });
+        let mut span = 0;
+        let mut span_at = |micros: i64| {
+            span += spans.iter().skip(span).take_while(|span| span.end <= micros).count();
+            span as u32
+        };
+        let stretches = (0..STRETCHES).map(|stretch| span_at(stretch << STRETCH_BITS)).collect();
+        Self { spans, stretches }
+    }
+
+    /// The offset at an instant; `None` outside the table.
+    fn at(&self, micros: i64) -> Option<i64> {
+        let stretch = usize::try_from(micros >> STRETCH_BITS).ok()?;
+        let first = *self.stretches.get(stretch)? as usize;
+        let mut spans = self.spans.get(first..)?.iter();
+        spans.find(|span| micros < span.end).map(|span| span.offset)
+    }
+}
+
+fn micros_of(offset: Offset) -> i64 {
+    i64::from(offset.seconds()) * 1_000_000
 }
 
 #[cfg(test)]
@@ -200,6 +268,48 @@ mod tests {
             assert!(local.minute < 1440);
             assert!(clock.start_of_day(local.day) <= Timestamp::MAX);
         }
+    }
+
+    /// What the clock shows by the calendar library alone.
+    fn shown(clock: &ShopClock, instant: Timestamp) -> LocalTime {
+        let civil = clock.zone.to_datetime(instant.jiff());
+        let day = civil.date().since(jiff::civil::date(1970, 1, 1)).unwrap().get_days();
+        LocalTime { day, minute: civil.hour() as u16 * 60 + civil.minute() as u16 }
+    }
+
+    #[test]
+    fn the_table_of_offsets_agrees_with_the_calendar_library() {
+        let zones = [
+            "Europe/London",
+            "America/New_York",
+            "Australia/Lord_Howe",
+            "Asia/Kathmandu",
+            "America/Sao_Paulo",
+            "Africa/Casablanca",
+            "UTC",
+        ];
+        for name in zones {
+            let clock = ShopClock::new(name).unwrap();
+            let ends = clock.offsets.spans.iter().map(|span| span.end);
+            let far = ["1900-07-01", "1969-12-31", "1970-01-01", "2100-07-01", "2500-01-01"];
+            let far = far.map(|text| text.parse::<Timestamp>().unwrap().micros());
+            let month = (-40..1_700).map(|month| month * 30 * MICROS_PER_DAY);
+            for around in ends.chain(far).chain(month) {
+                for micros in [-3_600_000_000, -1_000_000, -1, 0, 1, 1_800_000_000] {
+                    let instant = Timestamp::from_micros(around + micros);
+                    assert_eq!(clock.local(instant), shown(&clock, instant), "{name} {instant}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_ends_where_the_library_takes_over() {
+        let table = ShopClock::new("Europe/London").unwrap().offsets;
+        let at = |text: &str| table.at(text.parse::<Timestamp>().unwrap().micros());
+        assert_eq!(at("1970-01-01T00:00:00Z"), Some(3_600_000_000), "standard time until 1971");
+        assert_eq!(at("2099-12-31T23:59:59Z"), Some(0));
+        assert_eq!((at("1969-12-31T23:59:59Z"), at("2101-01-01T00:00:00Z")), (None, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::config::{AsOfSetting, Config};
 use crate::jobs::{JobContext, JobPayload, JobRunner, JobSettings};
 use crate::repository::{ModelRepository, RepositoryError};
 use crate::serving::{AsOfRule, ModelCatalog, Predictor};
-use crate::store::{ControlStore, JobRow, StoreError, TransactionStore};
+use crate::store::{ControlStore, JobRow, Maintainer, StoreError, TransactionStore};
 
 /// Everything one process needs, opened.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct App {
     catalog: Arc<ModelCatalog>,
     predictor: Predictor,
     runner: Mutex<Option<JobRunner>>,
+    /// Packs the store until the application goes.
+    _maintainer: Maintainer,
 }
 
 /// Why a process cannot start.
@@ -45,18 +47,28 @@ impl App {
     /// When a directory cannot be used. A version that does not load is only logged.
     pub fn open(config: Config) -> Result<Self, StartError> {
         let store =
-            TransactionStore::open(&config.data_directory, config.clock.clone(), &config.currency)?;
+            TransactionStore::open(&config.data_directory, config.clock.clone(), &config.currency)?
+                .with_tail_limit(config.tail_bytes);
         let control = ControlStore::open(&config.data_directory)?;
         let catalog = ModelCatalog::new(ModelRepository::open(&config.model_directory)?);
         catalog.refresh()?;
         let (store, catalog) = (Arc::new(store), Arc::new(catalog));
+        let maintainer = Maintainer::start(Arc::clone(&store))?;
         let rule = match config.as_of {
             AsOfSetting::Now => AsOfRule::Now,
             AsOfSetting::Latest => AsOfRule::Latest,
         };
         let predictor = Predictor::new(Arc::clone(&store), Arc::clone(&catalog), rule);
         let control = Arc::new(control);
-        Ok(Self { config, store, control, catalog, predictor, runner: Mutex::default() })
+        Ok(Self {
+            config,
+            store,
+            control,
+            catalog,
+            predictor,
+            runner: Mutex::default(),
+            _maintainer: maintainer,
+        })
     }
 
     /// Starts to work off jobs, `workers` at a time.

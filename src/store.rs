@@ -5,20 +5,45 @@
 //! a write-ahead log with full synchronisation: what a call confirmed survives a power cut, and
 //! several processes may share the directory.
 
+mod adopt;
 mod append;
 mod audit;
+mod bulk;
+mod bytes;
+mod commit;
 mod control;
 mod database;
+mod decode;
+mod erase;
 mod error;
+mod history;
 mod job;
+mod maintenance;
+mod merge;
+mod pack;
+mod packed;
 mod reader;
+mod record;
 mod row;
+mod scan;
+mod spill;
+mod state;
+mod tail;
+mod tails;
+mod texts;
 mod transactions;
 
-pub use self::append::{AppendOutcome, Appender, IdentifiedLine};
 pub use self::audit::AuditEntry;
+pub use self::bulk::{Bulk, BulkLine, BulkOutcome};
+pub use self::commit::{AppendOutcome, NewLine};
 pub use self::control::ControlStore;
+pub use self::decode::SaleLine;
 pub use self::error::StoreError;
 pub use self::job::{JobFailure, JobFilter, JobId, JobKind, JobRow, JobState, NewJob};
-pub use self::reader::{DataSummary, Reader, SaleLine, StoredLine};
+pub use self::maintenance::Maintainer;
+pub use self::reader::{DataSummary, Reader};
+pub use self::row::StoredLine;
 pub use self::transactions::TransactionStore;
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,9 @@ pub(super) struct ConfigArgs {
     /// ISO 4217 code of the reporting currency [default: EUR]
     #[arg(long, value_name = "CODE")]
     currency: Option<String>,
+    /// Memory in MiB for lines that arrived and are not packed yet [default: 192]
+    #[arg(long, value_name = "MIB")]
+    tail_mib: Option<String>,
     /// What is logged, such as info or patron=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     log_filter: Option<String>,
@@ -77,6 +80,7 @@ impl ConfigArgs {
         raw.set("model_directory", "--model-directory", self.model_directory);
         raw.set("shop.time_zone", "--time-zone", self.time_zone);
         raw.set("shop.currency", "--currency", self.currency);
+        raw.set("store.tail_mib", "--tail-mib", self.tail_mib);
         raw.set("log.filter", "--log-filter", self.log_filter);
         raw.set("log.format", "--log-format", self.log_format);
     }

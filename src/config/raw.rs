@@ -72,6 +72,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "the as-of date of requests that name none: now, or latest (the end of the last complete day in the data)",
     },
     Setting {
+        key: "store.tail_mib",
+        default: "192",
+        meaning: "memory for lines that arrived and are not packed yet, 1 to 65536 MiB; at half of it they are packed, beyond it ingest waits",
+    },
+    Setting {
         key: "jobs.workers",
         default: "1",
         meaning: "jobs that the server runs at a time, 0 to 64; 0 leaves them to patron worker",

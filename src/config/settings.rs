@@ -29,6 +29,8 @@ pub struct Config {
     pub drain: Duration,
     /// The as-of date of requests that name none.
     pub as_of: AsOfSetting,
+    /// Memory for lines that are not packed yet, in bytes.
+    pub tail_bytes: usize,
     /// Jobs at a time.
     pub job_workers: usize,
     /// Threads of one job.
@@ -94,6 +96,7 @@ impl Config {
         let bytes = check.number("server.max_message_bytes", 65_536, 67_108_864);
         let drain = check.number("server.drain_seconds", 0, 3_600);
         let as_of = check.parse("serving.as_of", "now or latest", as_of);
+        let tail = check.number("store.tail_mib", 1, 65_536);
         let workers = check.number("jobs.workers", 0, 64);
         let threads = check.threads();
         let filter =
@@ -108,6 +111,7 @@ impl Config {
             max_message_bytes: bytes? as usize,
             drain: Duration::from_secs(drain?),
             as_of: as_of?,
+            tail_bytes: (tail? as usize) << 20,
             job_workers: workers? as usize,
             job_threads: threads?,
             file_directories: check.directories(loopback),

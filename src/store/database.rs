@@ -8,12 +8,22 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
+use super::error::Fault;
 
 /// Marks the file as ours in its header ("PATR").
 const APPLICATION_ID: i64 = 0x5041_5452;
 const BUSY: Duration = Duration::from_secs(10);
 /// Readers kept open between calls.
 const IDLE_READERS: usize = 8;
+
+/// What a power cut may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Durability {
+    /// Nothing: the log is synced before the transaction counts.
+    Full,
+    /// The last transactions, as a whole, until the next one of [`Durability::Full`].
+    Relaxed,
+}
 
 /// A database file of a known format.
 #[derive(Debug)]
@@ -72,6 +82,51 @@ impl Database {
         if idle.len() < IDLE_READERS {
             idle.push(connection);
         }
+    }
+
+    /// Runs `work` in one write transaction: all of it is stored, or nothing.
+    pub(super) fn transact<T>(
+        &self,
+        writer: &Connection,
+        durability: Durability,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let begin = match durability {
+            Durability::Full => "BEGIN IMMEDIATE",
+            Durability::Relaxed => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        };
+        let outcome = writer.execute_batch(begin).map_err(Fault::from).and_then(|()| {
+            let outcome = work(writer)?;
+            writer.execute_batch("COMMIT")?;
+            Ok(outcome)
+        });
+        // After some failures, such as a full disk, the transaction is gone already.
+        if outcome.is_err()
+            && !writer.is_autocommit()
+            && let Err(error) = writer.execute_batch("ROLLBACK")
+        {
+            tracing::debug!(%error, "rollback after a failed transaction");
+        }
+        if durability == Durability::Relaxed {
+            writer.execute_batch("PRAGMA synchronous = FULL")?;
+        }
+        outcome
+    }
+
+    /// Moves the rest of the write-ahead log into the database and cuts it. Where a reader still
+    /// needs it, that is left to the next time.
+    pub(super) fn restart_log(&self, writer: &Connection) -> Result<(), StoreError> {
+        let restart = || {
+            writer.busy_timeout(Duration::ZERO)?;
+            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            writer.busy_timeout(BUSY)
+        };
+        restart().map_err(|error| self.error(&error))
+    }
+
+    /// What a fault means for this file.
+    pub(super) fn fault(&self, fault: Fault) -> StoreError {
+        StoreError::from_fault(&self.path, fault)
     }
 
     /// What a database error means for this file.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Why the store could not do what was asked. Nothing was half-written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file is there but is not a database of this program.
     #[error("{path}: not a Patron database; choose another data directory")]
@@ -86,6 +86,34 @@ impl StoreError {
             Some(ErrorCode::NotADatabase) => Self::Foreign { path },
             Some(ErrorCode::CannotOpen) => Self::Open { path, detail: error.to_string() },
             _ => Self::Corrupt { path, detail: error.to_string() },
+        }
+    }
+}
+
+/// How a step within the store fails, before the file at fault is named.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The database says so.
+    Sqlite(rusqlite::Error),
+    /// Bytes that this program did not write.
+    Damaged(String),
+    /// Someone asked to stop.
+    Cancelled,
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl StoreError {
+    /// The meaning of a fault for the file at `path`.
+    pub(super) fn from_fault(path: &Path, fault: Fault) -> Self {
+        match fault {
+            Fault::Sqlite(error) => Self::from_sqlite(path, &error),
+            Fault::Damaged(detail) => Self::Corrupt { path: path.to_owned(), detail },
+            Fault::Cancelled => Self::Cancelled,
         }
     }
 }

@@ -1,51 +1,21 @@
 //! Reading lines and histories from one consistent view.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Rows};
 
-use crate::transaction::{
-    CustomerHistory, CustomerId, HistoryLine, ImportReport, LocalTime, Money, OrderKey, Quantity,
-    ShopClock, Symbol, SymbolTable, Timestamp, TransactionLine,
-};
+use crate::transaction::{CustomerHistory, CustomerId, ImportReport, SymbolTable, Timestamp};
 
-use super::row::{self, ANONYMOUS, DataTotals, read_line};
+use super::decode::{Decoder, Packed, SaleLine};
+use super::error::Fault;
+use super::history::StoredHistory;
+use super::row::{StoredLine, find_customer, packed_history, stored_line};
+use super::scan::{self, Chunk};
+use super::state::State;
+use super::tail::Tail;
+use super::texts::Texts;
 use super::{StoreError, TransactionStore};
-
-/// A line as stored, with the time from which and until which it was known.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StoredLine {
-    /// The line.
-    pub line: TransactionLine,
-    /// When it became known.
-    pub recorded_at: Timestamp,
-    /// When a correction became known; [`Timestamp::MAX`] while it holds.
-    pub superseded_at: Timestamp,
-}
-
-/// A current line, with or without a customer, as the sums of a panel need it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct SaleLine {
-    /// When the sale happened, on the shop's clock.
-    pub local: LocalTime,
-    /// What was sold.
-    pub product: Symbol,
-    /// The whole category path.
-    pub category: Symbol,
-    /// Web, store, phone.
-    pub channel: Symbol,
-    /// The shop's branch.
-    pub store: Symbol,
-    /// Country of the sale.
-    pub country: Symbol,
-    /// Units; negative for a return.
-    pub quantity: Quantity,
-    /// Quantity times price less discount.
-    pub amount: Money,
-    /// Amount less cost, where the cost is known.
-    pub margin: Option<Money>,
-}
 
 /// What is stored, in a few numbers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,25 +37,31 @@ pub struct DataSummary {
 pub struct Reader<'a> {
     store: &'a TransactionStore,
     connection: Option<Connection>,
-    symbols: Arc<SymbolTable>,
-    top_categories: Vec<Symbol>,
+    tail: Arc<Tail>,
+    state: State,
+    texts: Texts,
 }
-
-const HISTORY: &str = "occurred_at, recorded_at, superseded_at, order_id, cancels_order_id, \
-     product, category, channel, store, promotion, quantity, unit_price, discount, unit_cost";
 
 impl<'a> Reader<'a> {
     pub(super) fn begin(store: &'a TransactionStore) -> Result<Self, StoreError> {
+        // Before the transaction: see `Tails`.
+        let tail = store.tails.newest();
         let connection = store.database.reader()?;
-        let fail = |error: rusqlite::Error| store.database.error(&error);
-        connection.execute_batch("BEGIN").map_err(fail)?;
-        let symbols = current_symbols(store, &connection).map_err(fail)?;
-        Ok(Self { store, connection: Some(connection), symbols, top_categories: Vec::new() })
+        let view = || {
+            connection.execute_batch("BEGIN")?;
+            let state = State::load(&connection)?;
+            let tail = store.tails.since(tail, &connection, &state)?;
+            let texts = store.texts.current(&connection)?;
+            Ok((state, tail, texts))
+        };
+        let (state, tail, texts) = view().map_err(|fault| store.database.fault(fault))?;
+        store.latest.advance(state.last_recorded_at);
+        Ok(Self { store, connection: Some(connection), tail, state, texts })
     }
 
     /// The texts behind the symbols of every history from this reader.
     pub fn symbols(&self) -> &Arc<SymbolTable> {
-        &self.symbols
+        &self.texts.symbols
     }
 
     /// The whole history of one customer; empty when there is none.
@@ -94,22 +70,21 @@ impl<'a> Reader<'a> {
     /// When the database cannot be read.
     pub fn history(&mut self, customer: &CustomerId) -> Result<CustomerHistory, StoreError> {
         self.read(|reader, connection| {
-            let Some(key) = row::find_customer(connection, customer)? else {
-                return Ok(CustomerHistory::default());
-            };
-            let mut select = connection
-                .prepare_cached(&format!("SELECT {HISTORY} FROM line WHERE customer_key = ?1"))?;
-            let mut rows = select.query([key])?;
-            let mut lines = Vec::new();
-            while let Some(row) = rows.next()? {
-                lines.push(reader.history_line(row, 0)?);
+            let mut history = CustomerHistory::default();
+            if let Ok(key) = find_customer(connection, customer)? {
+                let stored = packed_history(connection, key)?;
+                let packed = match &stored {
+                    Some((last_batch, lines)) => Packed { key, last_batch: *last_batch, lines },
+                    None => Packed { key, last_batch: 0, lines: &[] },
+                };
+                reader.decoder().history(packed, &mut history)?;
             }
-            Ok(CustomerHistory::new(lines))
+            Ok(history)
         })
     }
 
-    /// Calls `visit` with each customer and history, in the order of first arrival, until it
-    /// breaks. Memory holds one history at a time.
+    /// Calls `visit` with each customer and history, in the order of [`CustomerId::placement`],
+    /// until it breaks. Memory holds one chunk at a time.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -117,113 +92,119 @@ impl<'a> Reader<'a> {
         &mut self,
         mut visit: impl FnMut(CustomerId, CustomerHistory) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.read(|reader, connection| {
-            let mut select = connection.prepare(&format!(
-                "SELECT line.customer_key, customer_id, {HISTORY}
-                 FROM line JOIN customer USING (customer_key)
-                 WHERE line.customer_key > {ANONYMOUS} ORDER BY line.customer_key"
-            ))?;
-            let mut rows = select.query([])?;
-            let mut open: Option<(i64, CustomerId)> = None;
-            let mut lines = Vec::new();
-            while let Some(row) = rows.next()? {
-                let key: i64 = row.get(0)?;
-                if open.as_ref().is_none_or(|(current, _)| *current != key) {
-                    let next = (key, customer_id(row)?);
-                    if let Some((_, customer)) = open.replace(next) {
-                        let history = CustomerHistory::new(std::mem::take(&mut lines));
-                        if visit(customer, history).is_break() {
-                            return Ok(());
-                        }
-                    }
-                }
-                lines.push(reader.history_line(row, 2)?);
-            }
-            if let Some((_, customer)) = open {
-                // The last history: there is nothing left to break off.
-                let _ = visit(customer, CustomerHistory::new(lines));
-            }
-            Ok(())
-        })
+        let keep = |kept: &mut Vec<_>, customer: &CustomerId, history: &CustomerHistory| {
+            kept.push((customer.clone(), history.clone()));
+        };
+        self.scan_parallel(
+            1,
+            Vec::new,
+            keep,
+            |kept| kept,
+            |kept: Vec<_>| {
+                kept.into_iter().try_for_each(|(customer, history)| visit(customer, history))
+            },
+        )
     }
 
-    /// Calls `visit` with every current line of every customer and of nobody, in no set order.
+    /// Visits all histories on `threads` threads.
+    ///
+    /// They are cut into chunks of neighbours in the order of [`CustomerId::placement`]. `visit`
+    /// collects what it needs of a chunk in a value of `new`, which `finish` completes on the same
+    /// thread; `sink` gets the results in order, until it breaks. Memory holds a few chunks per
+    /// thread.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn scan_sales(
+    pub fn scan_parallel<S, T: Send>(
         &mut self,
-        mut visit: impl FnMut(&SaleLine) -> ControlFlow<()>,
+        threads: usize,
+        new: impl Fn() -> S + Sync,
+        visit: impl Fn(&mut S, &CustomerId, &CustomerHistory) + Sync,
+        finish: impl Fn(S) -> T + Sync,
+        sink: impl FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.read(|reader, connection| {
-            let mut select = connection.prepare(
-                "SELECT occurred_at, product, category, channel, store, country, quantity,
-                        unit_price, discount, unit_cost
-                 FROM line WHERE superseded_at IS NULL",
-            )?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
-                if visit(&sale_line(row, &reader.store.clock)?).is_break() {
-                    break;
-                }
-            }
-            Ok(())
+            let decoder = reader.decoder();
+            let work = |chunk: Chunk| {
+                let mut collected = new();
+                chunk.histories(&decoder, |id, history| visit(&mut collected, id, history))?;
+                Ok(finish(collected))
+            };
+            scan::pass(connection, scan::CUSTOMERS, threads, Chunk::of_customers, work, sink)
         })
     }
 
-    /// The lines of one customer, latest first, after skipping `skip` of them.
+    /// Visits every line of every customer and of nobody, superseded ones too, on `threads`
+    /// threads; otherwise as [`Reader::scan_parallel`].
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn scan_sales<S: Send>(
+        &mut self,
+        threads: usize,
+        new: impl Fn() -> S + Sync,
+        visit: impl Fn(&mut S, &SaleLine) + Sync,
+        sink: impl FnMut(S) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.read(|reader, connection| {
+            let decoder = reader.decoder();
+            let keys = reader.tail.customers();
+            let mut tail_keys = keys.as_slice();
+            let work = |chunk: Chunk| {
+                let mut collected = new();
+                chunk.sales(&decoder, |line| visit(&mut collected, line))?;
+                Ok(collected)
+            };
+            let next = |rows: &mut Rows<'_>| Chunk::of_keys(rows, &mut tail_keys);
+            scan::pass(connection, scan::KEYS, threads, next, work, sink)
+        })
+    }
+
+    /// The current lines of one customer, latest first, after skipping `skip` of them.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn lines(
         &mut self,
         customer: &CustomerId,
-        skip: u64,
-        limit: u64,
+        skip: usize,
+        limit: usize,
     ) -> Result<Vec<StoredLine>, StoreError> {
         self.read(|reader, connection| {
-            let Some(key) = row::find_customer(connection, customer)? else {
+            let Ok(key) = find_customer(connection, customer)? else {
                 return Ok(Vec::new());
             };
-            let mut select = connection.prepare_cached(&format!(
-                "SELECT {} FROM line JOIN customer USING (customer_key)
-                 WHERE customer_key = ?1 AND superseded_at IS NULL
-                 ORDER BY occurred_at DESC, identity LIMIT ?2 OFFSET ?3",
-                row::COLUMNS
-            ))?;
-            let lines = select.query_map([key, limit as i64, skip as i64], |row| {
-                read_line(row, &reader.symbols)
-            })?;
-            lines.collect()
+            let upto = reader.state.last_batch;
+            let history = StoredHistory::load(connection, &reader.tail, key, upto)?;
+            let mut records = history.records()?;
+            records.retain(|record| record.is_current());
+            records.sort_by(|a, b| {
+                let rest = (a.order_id, a.line_number, a.occurrence, a.product);
+                let other = (b.order_id, b.line_number, b.occurrence, b.product);
+                b.occurred_at.cmp(&a.occurred_at).then(rest.cmp(&other))
+            });
+            let page = records.iter().skip(skip).take(limit);
+            let symbols = &reader.texts.symbols;
+            Ok(page.map(|record| stored_line(record, Some(customer.clone()), symbols)).collect())
         })
     }
 
     /// Lines, customers, time range and digest.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn summary(&mut self) -> Result<DataSummary, StoreError> {
-        self.read(|_, connection| {
-            let totals = DataTotals::load(connection)?;
-            let customers: i64 =
-                connection.query_row("SELECT count(*) FROM customer", [], |row| row.get(0))?;
-            let (first_occurred_at, last_occurred_at) = totals.range();
-            Ok(DataSummary {
-                lines: totals.lines(),
-                customers: customers as u64,
-                first_occurred_at,
-                last_occurred_at,
-                digest: totals.hex(),
-            })
-        })
+    pub fn summary(&self) -> DataSummary {
+        let (first_occurred_at, last_occurred_at) = self.state.range();
+        DataSummary {
+            lines: self.state.lines,
+            customers: self.state.customers,
+            first_occurred_at,
+            last_occurred_at,
+            digest: self.state.hex(),
+        }
     }
 
-    /// The time of the latest sale, without counting anything.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn last_occurred_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|_, connection| Ok(DataTotals::load(connection)?.range().1))
+    /// Another number when histories changed by other means than lines that arrived: by an import
+    /// or an erasure. Until then, what was known before a past instant stays as it is.
+    pub fn generation(&self) -> i64 {
+        self.state.epoch
     }
 
     /// The reports of all imports, earliest first.
@@ -235,64 +216,27 @@ impl<'a> Reader<'a> {
             let mut select =
                 connection.prepare("SELECT report FROM import_report ORDER BY created_at")?;
             let texts = select.query_map([], |row| row.get(0))?;
-            texts.collect()
+            Ok(texts.collect::<rusqlite::Result<_>>()?)
         })?;
         texts.iter().map(|text| self.store.decode_report(text)).collect()
     }
 
+    fn decoder(&self) -> Decoder<'_> {
+        let upto = self.state.last_batch;
+        Decoder { clock: &self.store.clock, texts: &self.texts, tail: &self.tail, upto }
+    }
+
     fn read<T>(
         &mut self,
-        query: impl FnOnce(&Self, &Connection) -> rusqlite::Result<T>,
+        query: impl FnOnce(&Self, &Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.map_top_categories();
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.store.database.reader()?,
         };
         let outcome = query(self, &connection);
         self.connection = Some(connection);
-        outcome.map_err(|error| self.store.database.error(&error))
-    }
-
-    /// The symbol of the first part of each category path, by the path's number.
-    fn map_top_categories(&mut self) {
-        if self.top_categories.len() == self.symbols.len() + 1 {
-            return;
-        }
-        let top = |number: u32| {
-            let path = self.symbols.text(Symbol::from_raw(number))?;
-            self.symbols.find(path.split('/').next()?)
-        };
-        let numbers = 0..=self.symbols.len() as u32;
-        self.top_categories = numbers.map(|number| top(number).unwrap_or_default()).collect();
-    }
-
-    fn history_line(&self, row: &Row<'_>, from: usize) -> rusqlite::Result<HistoryLine> {
-        let symbol = |index: usize| row.get(from + index).map(Symbol::from_raw);
-        let occurred_at = Timestamp::from_micros(row.get(from)?);
-        let superseded: Option<i64> = row.get(from + 2)?;
-        let order = |index: usize| -> rusqlite::Result<OrderKey> {
-            Ok(OrderKey::of(row.get_ref(from + index)?.as_str_or_null()?))
-        };
-        let amounts = Amounts::read(row, from + 10)?;
-        let category = self.top_categories.get(symbol(6)?.raw() as usize).copied();
-        Ok(HistoryLine {
-            occurred_at,
-            recorded_at: Timestamp::from_micros(row.get(from + 1)?),
-            superseded_at: superseded.map_or(Timestamp::MAX, Timestamp::from_micros),
-            local: self.store.clock.local(occurred_at),
-            order: order(3)?,
-            cancels: order(4)?,
-            product: symbol(5)?,
-            category: category.unwrap_or_default(),
-            channel: symbol(7)?,
-            store: symbol(8)?,
-            promotion: symbol(9)?,
-            quantity: amounts.quantity,
-            amount: amounts.amount(),
-            discount: amounts.discount,
-            margin: amounts.margin(),
-        })
+        outcome.map_err(|fault| self.store.database.fault(fault))
     }
 }
 
@@ -304,74 +248,4 @@ impl Drop for Reader<'_> {
             self.store.database.release(connection);
         }
     }
-}
-
-/// The columns `quantity, unit_price, discount, unit_cost` of a row.
-struct Amounts {
-    quantity: Quantity,
-    unit_price: Money,
-    discount: Money,
-    unit_cost: Option<Money>,
-}
-
-impl Amounts {
-    fn read(row: &Row<'_>, from: usize) -> rusqlite::Result<Self> {
-        Ok(Self {
-            quantity: Quantity::from_thousandths(row.get(from)?),
-            unit_price: Money::from_micros(row.get(from + 1)?),
-            discount: Money::from_micros(row.get(from + 2)?),
-            unit_cost: row.get::<_, Option<i64>>(from + 3)?.map(Money::from_micros),
-        })
-    }
-
-    fn amount(&self) -> Money {
-        self.quantity.line_amount(self.unit_price, self.discount)
-    }
-
-    fn margin(&self) -> Option<Money> {
-        Some(self.amount() - self.quantity.times(self.unit_cost?)?)
-    }
-}
-
-fn customer_id(row: &Row<'_>) -> rusqlite::Result<CustomerId> {
-    let text = row.get_ref(1)?;
-    CustomerId::parse(text.as_str()?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(1, text.data_type(), Box::new(error))
-    })
-}
-
-fn sale_line(row: &Row<'_>, clock: &ShopClock) -> rusqlite::Result<SaleLine> {
-    let symbol = |index: usize| row.get(index).map(Symbol::from_raw);
-    let amounts = Amounts::read(row, 6)?;
-    Ok(SaleLine {
-        local: clock.local(Timestamp::from_micros(row.get(0)?)),
-        product: symbol(1)?,
-        category: symbol(2)?,
-        channel: symbol(3)?,
-        store: symbol(4)?,
-        country: symbol(5)?,
-        quantity: amounts.quantity,
-        amount: amounts.amount(),
-        margin: amounts.margin(),
-    })
-}
-
-/// The symbols as of this view; shared between readers while none is added.
-fn current_symbols(
-    store: &TransactionStore,
-    connection: &Connection,
-) -> rusqlite::Result<Arc<SymbolTable>> {
-    let cached = store.cached_symbols();
-    let count: i64 = connection
-        .prepare_cached("SELECT coalesce(max(symbol), 0) FROM symbol")?
-        .query_row([], |row| row.get(0))?;
-    if count as usize <= cached.len() {
-        return Ok(cached);
-    }
-    let loaded = Arc::new(row::load_symbols(connection, &cached)?);
-    let mut newest = store.symbols.write().unwrap_or_else(PoisonError::into_inner);
-    if loaded.len() > newest.len() {
-        *newest = Arc::clone(&loaded);
-    }
-    Ok(loaded)
 }

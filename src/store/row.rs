@@ -1,68 +1,174 @@
-//! A transaction line as a row, and the running digest of all lines.
+//! Transaction lines as records and back; customers and texts as numbers.
 
-use rusqlite::types::{FromSqlError, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::transaction::{
-    CustomerId, LineIdentity, Money, Quantity, Symbol, SymbolTable, Timestamp, TransactionLine,
+    CustomerId, Money, Quantity, Symbol, SymbolTable, Timestamp, TransactionLine,
 };
 
-use super::reader::StoredLine;
+use super::error::Fault;
+use super::record::{HOLDS, Record};
 
-/// The key of lines without a customer.
-pub(super) const ANONYMOUS: i64 = 0;
+/// Lines without a customer are kept by the hour, under keys below every customer's.
+const ANONYMOUS: i64 = i64::MIN / 2;
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
 
-/// The columns that [`read_line`] reads, in its order.
-pub(super) const COLUMNS: &str = "customer_id, occurred_at, recorded_at, superseded_at, order_id, \
-     line_number, cancels_order_id, product, category, channel, store, promotion, country, \
-     quantity, unit_price, discount, unit_cost";
-
-/// Reads a row of [`COLUMNS`].
-pub(super) fn read_line(row: &Row<'_>, symbols: &SymbolTable) -> rusqlite::Result<StoredLine> {
-    let text = |index| -> rusqlite::Result<Option<String>> {
-        let symbol: u32 = row.get(index)?;
-        Ok(symbols.text(Symbol::from_raw(symbol)).map(str::to_owned))
-    };
-    let customer_id = match row.get_ref(0)? {
-        ValueRef::Null => None,
-        id => Some(CustomerId::parse(id.as_str()?).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(0, id.data_type(), Box::new(error))
-        })?),
-    };
-    let missing = || rusqlite::Error::from(FromSqlError::InvalidType);
-    let line = TransactionLine {
-        customer_id,
-        order_id: row.get(4)?,
-        line_number: row.get(5)?,
-        occurred_at: Timestamp::from_micros(row.get(1)?),
-        product_id: text(7)?.ok_or_else(missing)?,
-        category: text(8)?,
-        quantity: Quantity::from_thousandths(row.get(13)?),
-        unit_price: Money::from_micros(row.get(14)?),
-        discount: Money::from_micros(row.get(15)?),
-        unit_cost: row.get::<_, Option<i64>>(16)?.map(Money::from_micros),
-        channel: text(9)?,
-        store_id: text(10)?,
-        promotion_id: text(11)?,
-        country: text(12)?,
-        cancels_order_id: row.get(6)?,
-    };
-    let superseded: Option<i64> = row.get(3)?;
-    Ok(StoredLine {
-        line,
-        recorded_at: Timestamp::from_micros(row.get(2)?),
-        superseded_at: superseded.map_or(Timestamp::MAX, Timestamp::from_micros),
-    })
+/// The key under which anonymous lines of this time are kept.
+pub(super) fn anonymous_key(occurred_at: Timestamp) -> i64 {
+    ANONYMOUS + occurred_at.micros().div_euclid(MICROS_PER_HOUR)
 }
 
-/// The key of a customer that has lines.
+/// Whether the key is no customer's.
+pub(super) fn is_anonymous(key: i64) -> bool {
+    key < 0
+}
+
+/// A line as stored, with the time from which and until which it was known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredLine {
+    /// The line.
+    pub line: TransactionLine,
+    /// When it became known.
+    pub recorded_at: Timestamp,
+    /// When a correction became known; [`Timestamp::MAX`] while it holds.
+    pub superseded_at: Timestamp,
+}
+
+/// The record of a line, whose texts `symbol` numbers.
+pub(super) fn record<'a, E>(
+    line: &'a TransactionLine,
+    occurrence: u32,
+    recorded_at: Timestamp,
+    mut symbol: impl FnMut(Option<&str>) -> Result<u32, E>,
+) -> Result<Record<'a>, E> {
+    let path = line.category.as_deref();
+    let category = symbol(path)?;
+    if let Some((top, _)) = path.and_then(|path| path.split_once('/')) {
+        symbol(Some(top))?;
+    }
+    let mut record = Record {
+        occurred_at: line.occurred_at.micros(),
+        recorded_at: recorded_at.micros(),
+        superseded_at: HOLDS,
+        order_id: line.order_id.as_deref().unwrap_or_default(),
+        line_number: line.line_number,
+        occurrence,
+        cancels_order_id: line.cancels_order_id.as_deref().unwrap_or_default(),
+        product: symbol(Some(&line.product_id))?,
+        category,
+        channel: symbol(line.channel.as_deref())?,
+        store: symbol(line.store_id.as_deref())?,
+        promotion: symbol(line.promotion_id.as_deref())?,
+        country: symbol(line.country.as_deref())?,
+        quantity: line.quantity.thousandths(),
+        unit_price: line.unit_price.micros(),
+        discount: line.discount.micros(),
+        unit_cost: line.unit_cost.map(Money::micros),
+    };
+    if record.is_numbered() {
+        record.occurrence = 0;
+    }
+    Ok(record)
+}
+
+/// The line of a record.
+pub(super) fn stored_line(
+    record: &Record<'_>,
+    customer_id: Option<CustomerId>,
+    symbols: &SymbolTable,
+) -> StoredLine {
+    let text = |symbol: u32| symbols.text(Symbol::from_raw(symbol)).map(str::to_owned);
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let line = TransactionLine {
+        customer_id,
+        order_id: given(record.order_id),
+        line_number: record.line_number,
+        occurred_at: Timestamp::from_micros(record.occurred_at),
+        product_id: text(record.product).unwrap_or_default(),
+        category: text(record.category),
+        quantity: Quantity::from_thousandths(record.quantity),
+        unit_price: Money::from_micros(record.unit_price),
+        discount: Money::from_micros(record.discount),
+        unit_cost: record.unit_cost.map(Money::from_micros),
+        channel: text(record.channel),
+        store_id: text(record.store),
+        promotion_id: text(record.promotion),
+        country: text(record.country),
+        cancels_order_id: given(record.cancels_order_id),
+    };
+    StoredLine {
+        line,
+        recorded_at: Timestamp::from_micros(record.recorded_at),
+        superseded_at: Timestamp::from_micros(record.superseded_at),
+    }
+}
+
+/// 128 bits that name what a line says about a sale; equal for the line sent again.
+pub(super) fn sale_print(customer: i64, record: &Record<'_>, buffer: &mut Vec<u8>) -> u128 {
+    buffer.clear();
+    buffer.extend_from_slice(&customer.to_le_bytes());
+    let known = Record { recorded_at: 0, superseded_at: HOLDS, ..*record };
+    known.write(&Record::default(), buffer);
+    xxh3_128(buffer)
+}
+
+/// 128 bits that name a numbered line in all its versions.
+pub(super) fn number_print(record: &Record<'_>, buffer: &mut Vec<u8>) -> u128 {
+    buffer.clear();
+    buffer.extend_from_slice(&record.line_number.unwrap_or_default().to_le_bytes());
+    buffer.extend_from_slice(record.order_id.as_bytes());
+    xxh3_128(buffer)
+}
+
+/// The key of a customer. It is [`CustomerId::placement`], or the next free number where another
+/// customer has that one.
 pub(super) fn find_customer(
     connection: &Connection,
     customer: &CustomerId,
-) -> rusqlite::Result<Option<i64>> {
+) -> rusqlite::Result<Result<i64, FreeKey>> {
+    let mut select =
+        connection.prepare_cached("SELECT customer_id FROM customer WHERE customer_key = ?1")?;
+    let mut key = customer.placement();
+    loop {
+        let mut rows = select.query([key])?;
+        match rows.next()? {
+            None => return Ok(Err(FreeKey(key))),
+            Some(row) if row.get_ref(0)?.as_str()? == customer.as_str() => return Ok(Ok(key)),
+            Some(_) => key = (key + 1).max(0),
+        }
+    }
+}
+
+/// A key that a new customer can have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FreeKey(pub(super) i64);
+
+/// The id behind a key; `None` for a key of anonymous lines.
+pub(super) fn customer_id(connection: &Connection, key: i64) -> Result<Option<CustomerId>, Fault> {
+    if is_anonymous(key) {
+        return Ok(None);
+    }
+    let text: Option<String> = connection
+        .prepare_cached("SELECT customer_id FROM customer WHERE customer_key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    text.map(|text| parse_customer(&text)).transpose()
+}
+
+pub(super) fn parse_customer(text: &str) -> Result<CustomerId, Fault> {
+    CustomerId::parse(text)
+        .map_err(|_| Fault::Damaged("a customer key breaks the contract".to_owned()))
+}
+
+/// The packed history of a key, and the last commit that is in it.
+pub(super) fn packed_history(
+    connection: &Connection,
+    key: i64,
+) -> rusqlite::Result<Option<(i64, Vec<u8>)>> {
     connection
-        .prepare_cached("SELECT customer_key FROM customer WHERE customer_id = ?1")?
-        .query_row(params![customer.as_str()], |row| row.get(0))
+        .prepare_cached("SELECT last_batch, lines FROM history WHERE customer_key = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
 }
 
@@ -81,97 +187,18 @@ pub(super) fn load_symbols(
     Ok(symbols)
 }
 
-/// A digest of one line's content, as [`DataTotals`] adds it up.
-pub(super) fn line_digest(line: &TransactionLine) -> LineIdentity {
-    line.content()
-}
-
-/// Number, range of time and digest of all current lines, kept up to date with every change.
-///
-/// The digest is the sum modulo 2^128 of the digests of the lines: it does not depend on their
-/// order, and equal data sets have equal digests.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct DataTotals {
-    sum: u128,
-    lines: u64,
-    first: Option<i64>,
-    last: Option<i64>,
-}
-
-impl DataTotals {
-    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let value = |key: &str| -> rusqlite::Result<Option<String>> {
-            connection
-                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-                .query_row([key], |row| row.get(0))
-                .optional()
-        };
-        let sum = value("digest")?.and_then(|hex| u128::from_str_radix(&hex, 16).ok());
-        let number = |text: Option<String>| text.and_then(|text| text.parse::<i64>().ok());
-        Ok(Self {
-            sum: sum.unwrap_or_default(),
-            lines: number(value("lines")?).unwrap_or_default().max(0) as u64,
-            first: number(value("first_occurred_at")?),
-            last: number(value("last_occurred_at")?),
-        })
+/// The number of a text, stored when it is new.
+pub(super) fn intern(
+    connection: &Connection,
+    symbols: &mut SymbolTable,
+    text: Option<&str>,
+) -> rusqlite::Result<u32> {
+    let known = symbols.len();
+    let symbol = symbols.intern(text);
+    if symbols.len() > known {
+        connection
+            .prepare_cached("INSERT INTO symbol VALUES (?1, ?2)")?
+            .execute(params![symbol.raw(), text])?;
     }
-
-    pub(super) fn save(self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut upsert =
-            connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?;
-        upsert.execute(params!["digest", self.hex()])?;
-        upsert.execute(params!["lines", self.lines.to_string()])?;
-        for (key, instant) in [("first_occurred_at", self.first), ("last_occurred_at", self.last)] {
-            if let Some(micros) = instant {
-                upsert.execute(params![key, micros.to_string()])?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds a line whose [`line_digest`] is `digest`.
-    pub(super) fn add(&mut self, digest: &LineIdentity, occurred_at: Timestamp) {
-        self.sum = self.sum.wrapping_add(u128::from_le_bytes(*digest.as_bytes()));
-        self.lines += 1;
-        let micros = occurred_at.micros();
-        self.first = Some(self.first.map_or(micros, |first| first.min(micros)));
-        self.last = Some(self.last.map_or(micros, |last| last.max(micros)));
-    }
-
-    /// Takes a line away. The range of time may then be too wide; see [`DataTotals::set_range`].
-    pub(super) fn remove(&mut self, digest: &LineIdentity) {
-        self.sum = self.sum.wrapping_sub(u128::from_le_bytes(*digest.as_bytes()));
-        self.lines = self.lines.saturating_sub(1);
-    }
-
-    /// Reads the range of time from the lines themselves, after some were taken away.
-    pub(super) fn set_range(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        (self.first, self.last) = connection.query_row(
-            "SELECT min(occurred_at), max(occurred_at) FROM line WHERE superseded_at IS NULL",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        if self.first.is_none() {
-            connection.execute(
-                "DELETE FROM meta WHERE key IN ('first_occurred_at', 'last_occurred_at')",
-                [],
-            )?;
-        }
-        Ok(())
-    }
-
-    /// The times of the earliest and the latest sale.
-    pub(super) fn range(self) -> (Option<Timestamp>, Option<Timestamp>) {
-        (self.first.map(Timestamp::from_micros), self.last.map(Timestamp::from_micros))
-    }
-
-    /// Current lines.
-    pub(super) fn lines(self) -> u64 {
-        self.lines
-    }
-
-    /// 32 hex digits.
-    pub(super) fn hex(self) -> String {
-        format!("{:032x}", self.sum)
-    }
+    Ok(symbol.raw())
 }

@@ -1,57 +1,54 @@
 //! All transaction lines of one shop.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::transaction::{CustomerId, ImportReport, ShopClock, SymbolTable, Timestamp};
+use crate::transaction::{CustomerId, ImportReport, ShopClock, Timestamp};
 
-use super::append::{AppendOutcome, Appender, IdentifiedLine};
-use super::database::Database;
+use super::StoreError;
+use super::append::Queue;
+use super::commit::WriterMemory;
+use super::database::{Database, Durability};
+use super::error::Fault;
+use super::maintenance::Maintenance;
 use super::reader::Reader;
-use super::row::{DataTotals, line_digest, read_line};
-use super::{StoreError, row};
+use super::state::State;
+use super::tail::Tail;
+use super::tails::{LatestInstant, Tails};
+use super::texts::TextsCache;
 
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE customer (customer_key INTEGER PRIMARY KEY, customer_id TEXT NOT NULL UNIQUE) STRICT;
-    CREATE TABLE symbol (symbol INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
-    CREATE TABLE line (
-        customer_key INTEGER NOT NULL,
-        occurred_at INTEGER NOT NULL,
-        identity BLOB NOT NULL,
-        recorded_at INTEGER NOT NULL,
-        superseded_at INTEGER,
-        order_id TEXT,
-        line_number INTEGER,
-        cancels_order_id TEXT,
-        product INTEGER NOT NULL,
-        category INTEGER NOT NULL,
-        channel INTEGER NOT NULL,
-        store INTEGER NOT NULL,
-        promotion INTEGER NOT NULL,
-        country INTEGER NOT NULL,
-        quantity INTEGER NOT NULL,
-        unit_price INTEGER NOT NULL,
-        discount INTEGER NOT NULL,
-        unit_cost INTEGER,
-        PRIMARY KEY (customer_key, occurred_at, identity, recorded_at)
-    ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX line_current ON line (identity) WHERE superseded_at IS NULL;
-    CREATE TABLE import_report (
-        import_id TEXT PRIMARY KEY,
-        created_at INTEGER NOT NULL,
-        report TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
-"];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+
+/// The tail that is kept in memory before appends wait for packing, in bytes.
+const TAIL_LIMIT: usize = 192 << 20;
 
 /// The transaction lines of one shop, in SQLite.
+///
+/// `tail` has what arrived lately, in the order of arrival; `history` has one packed blob per
+/// customer. Readers see both as one.
 #[derive(Debug)]
 pub struct TransactionStore {
     pub(super) database: Database,
     pub(super) clock: ShopClock,
-    pub(super) symbols: RwLock<Arc<SymbolTable>>,
+    pub(super) texts: TextsCache,
+    pub(super) tails: Tails,
+    pub(super) latest: LatestInstant,
+    pub(super) queue: Queue,
+    pub(super) maintenance: Maintenance,
+    pub(super) packing: Mutex<()>,
+    pub(super) tail_limit: usize,
+    memory: Mutex<WriterMemory>,
+}
+
+/// A write transaction: the connection, the state it began with, and what goes with it.
+#[derive(Debug)]
+pub(super) struct Writing<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) state: State,
+    pub(super) tail: Arc<Tail>,
+    pub(super) memory: &'a mut WriterMemory,
 }
 
 impl TransactionStore {
@@ -62,10 +59,29 @@ impl TransactionStore {
     /// another time zone or currency.
     pub fn open(directory: &Path, clock: ShopClock, currency: &str) -> Result<Self, StoreError> {
         let database = Database::open(directory.join("transactions.sqlite3"), MIGRATIONS)?;
-        let store = Self { database, clock, symbols: RwLock::default() };
+        let store = Self {
+            database,
+            clock,
+            texts: TextsCache::default(),
+            tails: Tails::default(),
+            latest: LatestInstant::default(),
+            queue: Queue::default(),
+            maintenance: Maintenance::default(),
+            packing: Mutex::default(),
+            tail_limit: TAIL_LIMIT,
+            memory: Mutex::default(),
+        };
         store.settle("time_zone", store.clock.name())?;
         store.settle("currency", currency)?;
+        store.adopt_rows()?;
+        store.reader()?;
         Ok(store)
+    }
+
+    /// The same store with another limit of the tail in memory, in bytes.
+    #[must_use]
+    pub fn with_tail_limit(self, bytes: usize) -> Self {
+        Self { tail_limit: bytes, ..self }
     }
 
     /// The shop's clock.
@@ -73,23 +89,10 @@ impl TransactionStore {
         &self.clock
     }
 
-    /// Appends `lines` in one transaction; when this returns they are on the medium.
-    ///
-    /// # Errors
-    /// When the medium fails; then none of the lines was stored.
-    pub fn append(&self, lines: &[IdentifiedLine]) -> Result<Vec<AppendOutcome>, StoreError> {
-        let mut appender = self.appender()?;
-        let outcomes = lines.iter().map(|line| appender.append(line)).collect::<Result<_, _>>()?;
-        appender.commit(None)?;
-        Ok(outcomes)
-    }
-
-    /// Begins one transaction of any size, kept or dropped as a whole.
-    ///
-    /// # Errors
-    /// When another process holds the write lock for more than ten seconds.
-    pub fn appender(&self) -> Result<Appender<'_>, StoreError> {
-        Appender::begin(&self.database)
+    /// Now: later than everything that was appended, even when the machine's clock was set back.
+    pub fn now(&self) -> Timestamp {
+        let after_the_latest = Timestamp::from_micros(self.latest.micros().saturating_add(1));
+        Timestamp::now().max(after_the_latest)
     }
 
     /// A consistent view of everything that is stored now.
@@ -100,24 +103,25 @@ impl TransactionStore {
         Reader::begin(self)
     }
 
-    /// Removes every line of a customer, current and superseded, and the key itself. Returns the
-    /// number of lines; 0 when the customer is unknown.
+    /// Removes every line of a customer, current and superseded, packed or not, and the key itself.
+    /// Returns the number of lines; 0 when the customer is unknown.
     ///
     /// # Errors
     /// When the medium fails; then nothing was removed.
     pub fn erase(&self, customer: &CustomerId) -> Result<u64, StoreError> {
-        let mut writer = self.database.writer();
-        let fail = |error: rusqlite::Error| self.database.error(&error);
-        let transaction = writer.transaction().map_err(fail)?;
-        let Some(key) = row::find_customer(&transaction, customer).map_err(fail)? else {
+        let writer = self.database.writer();
+        let erased = self.write(&writer, Durability::Full, |writing| writing.erase(customer));
+        let Some((lines, key, epoch)) = erased.map_err(|fault| self.database.fault(fault))? else {
             return Ok(0);
         };
-        let removed = erase_lines(&transaction, key).map_err(fail)?;
-        transaction.commit().map_err(fail)?;
+        self.tails.change(|tail| {
+            let is_before = tail.epoch + 1 == epoch;
+            is_before.then(|| tail.without(key).ok()).flatten()
+        });
         // Erased bytes must not live on in the write-ahead log. A reader may hold the log back for
         // a moment; the next checkpoint then truncates it.
-        writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fail)?;
-        Ok(removed)
+        self.database.restart_log(&writer)?;
+        Ok(lines)
     }
 
     /// The report of the import with this id, when that import was committed.
@@ -144,44 +148,44 @@ impl TransactionStore {
         })
     }
 
-    pub(super) fn cached_symbols(&self) -> Arc<SymbolTable> {
-        Arc::clone(&self.symbols.read().unwrap_or_else(PoisonError::into_inner))
+    /// Runs `work` in one write transaction, which is dropped when it fails. What `writer`
+    /// remembers of symbols and customers goes with the transaction.
+    pub(super) fn write<T>(
+        &self,
+        writer: &Connection,
+        durability: Durability,
+        work: impl FnOnce(&mut Writing<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.database.transact(writer, durability, |connection| {
+            let state = State::load(connection)?;
+            memory.catch_up(connection, state.epoch)?;
+            let tail = self.tails.current(connection, &state)?;
+            work(&mut Writing { connection, state, tail, memory: &mut memory })
+        });
+        if outcome.is_err() {
+            *memory = WriterMemory::default();
+        }
+        outcome
     }
 
     /// Writes a setting of the shop into a new store, or checks it against an existing one.
     fn settle(&self, setting: &'static str, configured: &str) -> Result<(), StoreError> {
         let writer = self.database.writer();
         let fail = |error: rusqlite::Error| self.database.error(&error);
-        writer
-            .execute("INSERT OR IGNORE INTO meta VALUES (?1, ?2)", params![setting, configured])
-            .map_err(fail)?;
-        let stored: String = writer
+        let stored: Option<String> = writer
             .query_row("SELECT value FROM meta WHERE key = ?1", params![setting], |row| row.get(0))
+            .optional()
             .map_err(fail)?;
-        if stored == configured {
-            return Ok(());
-        }
-        Err(StoreError::Shop { setting, stored, configured: configured.to_owned() })
-    }
-}
-
-fn erase_lines(connection: &Connection, key: i64) -> rusqlite::Result<u64> {
-    let symbols = row::load_symbols(connection, &SymbolTable::default())?;
-    let mut totals = DataTotals::load(connection)?;
-    let mut select = connection.prepare(&format!(
-        "SELECT {} FROM line JOIN customer USING (customer_key) WHERE customer_key = ?1",
-        row::COLUMNS
-    ))?;
-    let mut rows = select.query([key])?;
-    while let Some(row) = rows.next()? {
-        let stored = read_line(row, &symbols)?;
-        if stored.superseded_at == Timestamp::MAX {
-            totals.remove(&line_digest(&stored.line));
+        match stored {
+            Some(stored) if stored == configured => Ok(()),
+            Some(stored) => {
+                Err(StoreError::Shop { setting, stored, configured: configured.to_owned() })
+            }
+            None => writer
+                .execute("INSERT INTO meta VALUES (?1, ?2)", params![setting, configured])
+                .map(|_| ())
+                .map_err(fail),
         }
     }
-    let removed = connection.execute("DELETE FROM line WHERE customer_key = ?1", [key])?;
-    connection.execute("DELETE FROM customer WHERE customer_key = ?1", [key])?;
-    totals.set_range(connection)?;
-    totals.save(connection)?;
-    Ok(removed as u64)
 }

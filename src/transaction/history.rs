@@ -124,6 +124,22 @@ impl CustomerHistory {
         Self { lines }
     }
 
+    /// Replaces the lines, which `fill` may push in any order, and keeps the memory.
+    ///
+    /// # Errors
+    /// Those of `fill`; the history then holds what was pushed until then.
+    pub fn refill<E>(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<HistoryLine>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.lines.clear();
+        let filled = fill(&mut self.lines);
+        if !self.lines.is_sorted() {
+            self.lines.sort_unstable();
+        }
+        filled
+    }
+
     /// Both histories as one.
     pub fn merge(self, other: Self) -> Self {
         let mut lines = self.lines;

@@ -1,11 +1,11 @@
 //! What an import found, counted: the answer to the shop and part of every model's lineage.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CustomerId, MICROS_PER_DAY, Money, Quantity, ShopClock, Timestamp, TransactionLine};
+use super::{MICROS_PER_DAY, Money, Quantity, ShopClock, Timestamp, TransactionLine};
 
 /// How many refusals a report repeats word for word.
 const FIRST_REFUSALS: usize = 20;
@@ -71,7 +71,7 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// What became of accepted lines in the store.
+/// What became of accepted lines in the store, and what is counted where all of them come by.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct StoreOutcome {
     /// New lines.
@@ -80,16 +80,20 @@ pub struct StoreOutcome {
     pub duplicates: u64,
     /// Lines that replaced another.
     pub corrected: u64,
+    /// Rows that repeat an earlier row in every cell.
+    pub repeated_rows: u64,
+    /// Distinct customers.
+    pub customers: u64,
+    /// Distinct order ids, cancellations included.
+    pub orders: u64,
+    /// Distinct products.
+    pub products: u64,
 }
 
-/// Counts rows while they are read. Memory grows with the number of distinct rows and keys.
+/// Counts rows while they are read.
 #[derive(Debug, Default)]
 pub struct ReportBuilder {
     report: ImportReport,
-    rows: HashSet<[u8; 16]>,
-    customers: HashSet<CustomerId>,
-    orders: HashSet<String>,
-    products: HashSet<String>,
 }
 
 impl ReportBuilder {
@@ -100,12 +104,10 @@ impl ReportBuilder {
 
     /// Counts a row that keeps the contract.
     ///
-    /// `row` is its number in the whole source, from 1; the highest one is the number of rows
-    /// read. `fingerprint` names its cells.
-    pub fn observe(&mut self, row: u64, fingerprint: [u8; 16], line: &TransactionLine) {
+    /// `row` is its number in the whole source, from 1; the highest one is the number of rows read.
+    pub fn observe(&mut self, row: u64, line: &TransactionLine) {
         let report = &mut self.report;
         report.rows_read = report.rows_read.max(row);
-        report.repeated_rows += u64::from(!self.rows.insert(fingerprint));
         report.anonymous += u64::from(line.customer_id.is_none());
         report.returns += u64::from(line.quantity.is_return());
         report.cancellations += u64::from(line.is_cancellation());
@@ -115,7 +117,6 @@ impl ReportBuilder {
         let at = line.occurred_at;
         report.first_occurred_at = Some(report.first_occurred_at.map_or(at, |first| first.min(at)));
         report.last_occurred_at = report.last_occurred_at.max(Some(at));
-        self.remember_keys(line);
     }
 
     /// Counts a row that does not keep the contract. `reason` is a stable key such as
@@ -139,53 +140,34 @@ impl ReportBuilder {
         }
     }
 
-    /// Adds what the store did with a batch of observed lines.
-    pub fn outcome(&mut self, outcome: StoreOutcome) {
-        self.report.accepted += outcome.accepted;
-        self.report.duplicates += outcome.duplicates;
-        self.report.corrected += outcome.corrected;
+    /// What was counted until now.
+    pub fn so_far(&self) -> &ImportReport {
+        &self.report
     }
 
-    /// Rows read so far.
-    pub fn rows_read(&self) -> u64 {
-        self.report.rows_read
-    }
-
-    /// The report of everything counted.
+    /// The report of everything counted, and of what the store found.
     pub fn finish(
         self,
         source: &str,
         source_sha256: Option<String>,
         recorded_at_rule: &str,
+        outcome: StoreOutcome,
     ) -> ImportReport {
+        let StoreOutcome { accepted, duplicates, corrected, .. } = outcome;
+        let StoreOutcome { repeated_rows, customers, orders, products, .. } = outcome;
         ImportReport {
             source: source.to_owned(),
             source_sha256,
             recorded_at_rule: recorded_at_rule.to_owned(),
-            customers: self.customers.len() as u64,
-            orders: self.orders.len() as u64,
-            products: self.products.len() as u64,
+            accepted,
+            duplicates,
+            corrected,
+            repeated_rows,
+            customers,
+            orders,
+            products,
             ..self.report
         }
-    }
-
-    fn remember_keys(&mut self, line: &TransactionLine) {
-        if let Some(customer) = &line.customer_id
-            && !self.customers.contains(customer)
-        {
-            self.customers.insert(customer.clone());
-        }
-        if let Some(order) = &line.order_id {
-            remember(&mut self.orders, order);
-        }
-        remember(&mut self.products, &line.product_id);
-    }
-}
-
-/// Most keys are known already, so look before copying one.
-fn remember(keys: &mut HashSet<String>, key: &str) {
-    if !keys.contains(key) {
-        keys.insert(key.to_owned());
     }
 }
 
@@ -348,14 +330,22 @@ mod tests {
 
     fn report() -> ImportReport {
         let mut builder = ReportBuilder::new();
-        builder.observe(1, [1; 16], &line(Some("a"), "1200", "2.5"));
-        builder.observe(2, [1; 16], &line(Some("a"), "1200", "2.5"));
-        builder.observe(3, [2; 16], &line(None, "-1", "0"));
+        builder.observe(1, &line(Some("a"), "1200", "2.5"));
+        builder.observe(2, &line(Some("a"), "1200", "2.5"));
+        builder.observe(3, &line(None, "-1", "0"));
         for row in 4..=30 {
             builder.refuse(row, "unit_price", "malformed_number", "found \"x\"");
         }
-        builder.outcome(StoreOutcome { accepted: 2, duplicates: 1, corrected: 0 });
-        builder.finish("shop.csv", None, "now")
+        let outcome = StoreOutcome {
+            accepted: 2,
+            duplicates: 1,
+            corrected: 0,
+            repeated_rows: 1,
+            customers: 1,
+            orders: 1,
+            products: 1,
+        };
+        builder.finish("shop.csv", None, "now", outcome)
     }
 
     #[test]
@@ -388,7 +378,8 @@ mod tests {
 
     #[test]
     fn an_empty_import_prints_and_reports_survive_json() {
-        let empty = ReportBuilder::new().finish("x", Some("00".into()), "now");
+        let empty =
+            ReportBuilder::new().finish("x", Some("00".into()), "now", StoreOutcome::default());
         assert!(empty.to_string().contains("none"));
         let report = report();
         let json = serde_json::to_string(&report).unwrap();

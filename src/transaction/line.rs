@@ -142,26 +142,9 @@ impl TransactionLine {
         self.cancels_order_id.is_some()
     }
 
-    /// The identity under which sending this line again changes nothing.
-    ///
-    /// It is (`order_id`, `line_number`) where both are given. Otherwise it is all fields and how
-    /// often `seen` has met an equal line, so that two equal lines of one receipt both count while
-    /// the receipt sent again does not.
-    pub fn identity(&self, seen: &mut OccurrenceCounter) -> LineIdentity {
-        if let (Some(order), Some(number)) = (&self.order_id, self.line_number) {
-            let mut hash = Sha256::new();
-            hash.update(b"order-line\0");
-            hash_text(&mut hash, Some(order));
-            hash.update(number.to_le_bytes());
-            return LineIdentity::finish(hash);
-        }
-        let content = self.content();
-        let occurrence = seen.count(content);
-        let mut hash = Sha256::new();
-        hash.update(b"content\0");
-        hash.update(content.0);
-        hash.update(occurrence.to_le_bytes());
-        LineIdentity::finish(hash)
+    /// Whether order and line number name the line; otherwise all its fields do.
+    pub fn is_numbered(&self) -> bool {
+        self.order_id.is_some() && self.line_number.is_some()
     }
 
     fn gross(&self) -> Option<Money> {
@@ -202,7 +185,7 @@ impl TransactionLine {
     }
 }
 
-/// 128 bits that name a line (truncated SHA-256, so equal on every machine and version).
+/// 128 bits that name what a line says (truncated SHA-256, so equal on every machine and version).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LineIdentity([u8; 16]);
 
@@ -227,17 +210,30 @@ impl LineIdentity {
     }
 }
 
-/// Counts equal lines of one file or one stream; see [`TransactionLine::identity`].
+/// Counts equal lines of one stream, so that two equal lines of one receipt are told apart while the
+/// receipt sent again is not counted twice.
+///
+/// Memory is bounded: a line is compared with at least the last [`OccurrenceCounter::REACH`]
+/// different lines before it.
 #[derive(Debug, Default)]
 pub struct OccurrenceCounter {
-    seen: HashMap<LineIdentity, u32>,
+    recent: HashMap<LineIdentity, u32>,
+    earlier: HashMap<LineIdentity, u32>,
 }
 
 impl OccurrenceCounter {
-    fn count(&mut self, content: LineIdentity) -> u32 {
-        let count = self.seen.entry(content).or_default();
-        *count += 1;
-        *count
+    /// Different lines that are remembered at least.
+    pub const REACH: usize = 32_768;
+
+    /// How often a line of this content came, this time included.
+    pub fn count(&mut self, content: LineIdentity) -> u32 {
+        let before = self.recent.get(&content).or_else(|| self.earlier.get(&content));
+        let count = before.copied().unwrap_or_default().saturating_add(1);
+        if self.recent.len() >= Self::REACH {
+            self.earlier = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(content, count);
+        count
     }
 }
 
@@ -384,23 +380,27 @@ mod tests {
     }
 
     #[test]
-    fn equal_lines_of_one_receipt_count_and_a_receipt_sent_again_does_not() {
+    fn equal_lines_are_numbered_and_other_lines_start_at_one() {
         let line = draft().check("GBP").unwrap();
-        let mut first = OccurrenceCounter::default();
-        let (a, b) = (line.identity(&mut first), line.identity(&mut first));
-        assert_ne!(a, b);
-        let mut again = OccurrenceCounter::default();
-        assert_eq!(a, line.identity(&mut again));
-        assert_eq!(b, line.identity(&mut again));
+        let other = LineDraft { order_id: Some("536366".to_owned()), ..draft() };
+        let other = other.check("GBP").unwrap();
+        let mut seen = OccurrenceCounter::default();
+        let counts = [&line, &line, &other, &line].map(|line| seen.count(line.content()));
+        assert_eq!(counts, [1, 2, 1, 3]);
+        assert_eq!(OccurrenceCounter::default().count(line.content()), 1);
     }
 
     #[test]
-    fn a_numbered_line_keeps_its_identity_when_it_is_corrected() {
+    fn equal_lines_are_found_within_reach() {
+        let content = |number: usize| {
+            let line = LineDraft { order_id: Some(number.to_string()), ..draft() };
+            line.check("GBP").unwrap().content()
+        };
         let mut seen = OccurrenceCounter::default();
-        let line = LineDraft { line_number: Some(1), ..draft() }.check("GBP").unwrap();
-        let price = Some(Money::parse("2.45").unwrap());
-        let draft = LineDraft { line_number: Some(1), unit_price: price, ..draft() };
-        let corrected = draft.check("GBP").unwrap();
-        assert_eq!(line.identity(&mut seen), corrected.identity(&mut seen));
+        assert_eq!(seen.count(content(0)), 1);
+        for number in 1..OccurrenceCounter::REACH {
+            assert_eq!(seen.count(content(number)), 1);
+        }
+        assert_eq!(seen.count(content(0)), 2);
     }
 }

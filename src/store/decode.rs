@@ -1,0 +1,164 @@
+//! From stored bytes to the lines that features and sums are made of.
+
+use crate::transaction::{
+    CustomerHistory, HistoryLine, LocalTime, Money, Quantity, ShopClock, Symbol, Timestamp,
+};
+
+use super::error::Fault;
+use super::packed::unpack;
+use super::record::Record;
+use super::tail::{Change, Tail, apply};
+use super::texts::Texts;
+
+/// A line with or without a customer, as the sums of a panel need it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SaleLine {
+    /// When the sale happened.
+    pub occurred_at: Timestamp,
+    /// When the shop's systems knew of it.
+    pub recorded_at: Timestamp,
+    /// When a correction took its place; [`Timestamp::MAX`] while it holds.
+    pub superseded_at: Timestamp,
+    /// `occurred_at` on the shop's clock.
+    pub local: LocalTime,
+    /// What was sold.
+    pub product: Symbol,
+    /// The whole category path.
+    pub category: Symbol,
+    /// First part of the category path.
+    pub top_category: Symbol,
+    /// Web, store, phone.
+    pub channel: Symbol,
+    /// The shop's branch.
+    pub store: Symbol,
+    /// Country of the sale.
+    pub country: Symbol,
+    /// Units; negative for a return.
+    pub quantity: Quantity,
+    /// Quantity times price less discount.
+    pub amount: Money,
+    /// Amount less cost, where the cost is known.
+    pub margin: Option<Money>,
+}
+
+impl SaleLine {
+    /// Whether the line had happened and was known before `as_of`, and no correction was.
+    pub fn is_visible(&self, as_of: Timestamp) -> bool {
+        self.occurred_at < as_of && self.recorded_at < as_of && self.superseded_at >= as_of
+    }
+}
+
+/// What a snapshot needs to make lines out of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decoder<'a> {
+    pub(super) clock: &'a ShopClock,
+    pub(super) texts: &'a Texts,
+    pub(super) tail: &'a Tail,
+    /// The last commit of the snapshot.
+    pub(super) upto: i64,
+}
+
+/// The packed part of one history.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed<'a> {
+    pub(super) key: i64,
+    /// The last commit that is packed, 0 when nothing is.
+    pub(super) last_batch: i64,
+    /// The blob; empty when nothing is packed.
+    pub(super) lines: &'a [u8],
+}
+
+impl Decoder<'_> {
+    /// Fills `history` with all lines of a customer.
+    pub(super) fn history(
+        &self,
+        packed: Packed<'_>,
+        history: &mut CustomerHistory,
+    ) -> Result<(), Fault> {
+        let mut maker = LineMaker { decoder: self, last: None };
+        history.refill(|lines| self.records(packed, |record| lines.push(maker.line(record))))
+    }
+
+    /// Calls `visit` with every line under a key.
+    pub(super) fn sales(
+        &self,
+        packed: Packed<'_>,
+        mut visit: impl FnMut(&SaleLine),
+    ) -> Result<(), Fault> {
+        let mut maker = LineMaker { decoder: self, last: None };
+        self.records(packed, |record| visit(&maker.sale(record)))
+    }
+
+    /// Calls `visit` with every record under a key, superseded ones too.
+    fn records(&self, packed: Packed<'_>, mut visit: impl FnMut(&Record<'_>)) -> Result<(), Fault> {
+        let changes = || self.tail.changes(packed.key, packed.last_batch, self.upto);
+        let adds = |change: &Result<(Change, Record<'_>), Fault>| {
+            change.as_ref().is_ok_and(|(change, _)| *change == Change::Add)
+        };
+        if changes().all(|change| adds(&change)) {
+            if !packed.lines.is_empty() {
+                for record in unpack(packed.lines)? {
+                    visit(&record?);
+                }
+            }
+            for change in changes() {
+                visit(&change?.1);
+            }
+            return Ok(());
+        }
+        let mut records = Vec::new();
+        if !packed.lines.is_empty() {
+            records = unpack(packed.lines)?.collect::<Result<_, Fault>>()?;
+        }
+        for change in changes() {
+            let (change, record) = change?;
+            apply(&mut records, change, record);
+        }
+        records.iter().for_each(visit);
+        Ok(())
+    }
+}
+
+/// Turns records into lines; neighbours share time and order.
+struct LineMaker<'a> {
+    decoder: &'a Decoder<'a>,
+    last: Option<(i64, LocalTime)>,
+}
+
+impl LineMaker<'_> {
+    fn line(&mut self, record: &Record<'_>) -> HistoryLine {
+        let local = self.local(record.occurred_at);
+        let category = self.decoder.texts.top_category(record.category);
+        record.history_line(local, record.order_key(), category)
+    }
+
+    fn sale(&mut self, record: &Record<'_>) -> SaleLine {
+        let line = self.line(record);
+        SaleLine {
+            occurred_at: line.occurred_at,
+            recorded_at: line.recorded_at,
+            superseded_at: line.superseded_at,
+            local: line.local,
+            product: line.product,
+            category: Symbol::from_raw(record.category),
+            top_category: line.category,
+            channel: line.channel,
+            store: line.store,
+            country: Symbol::from_raw(record.country),
+            quantity: line.quantity,
+            amount: line.amount,
+            margin: line.margin,
+        }
+    }
+
+    fn local(&mut self, occurred_at: i64) -> LocalTime {
+        match self.last {
+            Some((at, local)) if at == occurred_at => local,
+            _ => {
+                let local = self.decoder.clock.local(Timestamp::from_micros(occurred_at));
+                self.last = Some((occurred_at, local));
+                local
+            }
+        }
+    }
+}

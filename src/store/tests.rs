@@ -1,0 +1,290 @@
+//! The store against a plain model of the contract, over any sequence of what can happen to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use crate::transaction::{
+    CustomerId, ImportReport, LineDraft, Money, OccurrenceCounter, Quantity, ShopClock, Timestamp,
+    TransactionLine,
+};
+
+use super::{AppendOutcome, BulkLine, BulkOutcome, NewLine, StoreError, TransactionStore};
+
+const CUSTOMERS: [Option<&str>; 5] = [Some("ann"), Some("bob"), Some("cid"), Some("dee"), None];
+
+/// What can happen to a store.
+#[derive(Clone, Debug)]
+enum Event {
+    Append(Vec<TransactionLine>),
+    Import(Vec<TransactionLine>),
+    Pack,
+    Reopen,
+    Erase(usize),
+}
+
+prop_compose! {
+    fn any_line()(
+        customer in 0..CUSTOMERS.len(),
+        order in 0_u8..4,
+        number in proptest::option::of(1_u32..3),
+        hour in 0_i64..40,
+        price in 1_i64..3,
+        quantity in prop_oneof![Just(1_i64), Just(-1), Just(3)],
+        category in prop_oneof![Just(None), Just(Some("food/milk")), Just(Some("food"))],
+    ) -> TransactionLine {
+        let draft = LineDraft {
+            customer_id: CUSTOMERS[customer].map(str::to_owned),
+            order_id: (order > 0).then(|| format!("r{order}")),
+            line_number: number,
+            occurred_at: Some(Timestamp::from_micros(hour * 3_600_000_000)),
+            product_id: Some("p".to_owned()),
+            category: category.map(str::to_owned),
+            quantity: Some(Quantity::from_thousandths(quantity * 1_000)),
+            unit_price: Some(Money::from_micros(price * 1_000_000)),
+            ..LineDraft::default()
+        };
+        draft.check("EUR").unwrap()
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => prop::collection::vec(any_line(), 1..12).prop_map(Event::Append),
+        2 => prop::collection::vec(any_line(), 1..25).prop_map(Event::Import),
+        2 => Just(Event::Pack),
+        1 => Just(Event::Reopen),
+        1 => (0..CUSTOMERS.len() - 1).prop_map(Event::Erase),
+    ]
+}
+
+/// The contract, as simple as it can be said.
+#[derive(Debug, Default)]
+struct Model {
+    /// All versions, in the order of arrival, and whether each is current.
+    versions: Vec<(TransactionLine, u32, bool)>,
+}
+
+impl Model {
+    fn append(&mut self, line: &TransactionLine, occurrence: u32) -> AppendOutcome {
+        let is_numbered =
+            |line: &TransactionLine| line.order_id.is_some() && line.line_number.is_some();
+        let is_same = |old: &TransactionLine| {
+            is_numbered(old)
+                && (&old.order_id, old.line_number) == (&line.order_id, line.line_number)
+        };
+        if !is_numbered(line) {
+            let is_known = |(old, count, _): &(TransactionLine, u32, bool)| {
+                old == line && *count == occurrence
+            };
+            if self.versions.iter().any(is_known) {
+                return AppendOutcome::Duplicate;
+            }
+            self.versions.push((line.clone(), occurrence, true));
+            return AppendOutcome::Accepted;
+        }
+        if self.versions.iter().any(|(old, ..)| old == line) {
+            return AppendOutcome::Duplicate;
+        }
+        let mut outcome = AppendOutcome::Accepted;
+        for (old, _, current) in &mut self.versions {
+            if is_same(old) && *current {
+                *current = false;
+                outcome = AppendOutcome::Corrected;
+            }
+        }
+        self.versions.push((line.clone(), 0, true));
+        outcome
+    }
+
+    fn current(&self) -> Vec<TransactionLine> {
+        let current = self.versions.iter().filter(|(.., current)| *current);
+        current.map(|(line, ..)| line.clone()).collect()
+    }
+
+    fn of(&self, customer: &CustomerId) -> Vec<TransactionLine> {
+        let mut lines = self.current();
+        lines.retain(|line| line.customer_id.as_ref() == Some(customer));
+        sorted(lines)
+    }
+
+    fn erase(&mut self, customer: &CustomerId) -> u64 {
+        let before = self.versions.len();
+        self.versions.retain(|(line, ..)| line.customer_id.as_ref() != Some(customer));
+        (before - self.versions.len()) as u64
+    }
+}
+
+fn sorted(mut lines: Vec<TransactionLine>) -> Vec<TransactionLine> {
+    lines.sort_by_key(|line| format!("{line:?}"));
+    lines
+}
+
+fn open(directory: &std::path::Path) -> TransactionStore {
+    TransactionStore::open(directory, ShopClock::utc(), "EUR").unwrap()
+}
+
+fn ids() -> impl Iterator<Item = CustomerId> {
+    CUSTOMERS.iter().flatten().map(|id| CustomerId::parse(id).unwrap())
+}
+
+fn compare(store: &TransactionStore, model: &Model) {
+    let current = model.current();
+    let mut reader = store.reader().unwrap();
+    let summary = reader.summary();
+    assert_eq!(summary.lines, current.len() as u64);
+    let digest = current.iter().fold(0_u128, |sum, line| {
+        sum.wrapping_add(u128::from_le_bytes(*line.content().as_bytes()))
+    });
+    assert_eq!(summary.digest, format!("{digest:032x}"));
+    let known: BTreeSet<_> = model.versions.iter().flat_map(|(l, ..)| &l.customer_id).collect();
+    assert_eq!(summary.customers, known.len() as u64);
+    for customer in ids() {
+        let lines = reader.lines(&customer, 0, 1_000).unwrap();
+        let lines = sorted(lines.into_iter().map(|stored| stored.line).collect());
+        assert_eq!(lines, model.of(&customer));
+    }
+    compare_scans(store, model);
+}
+
+fn compare_scans(store: &TransactionStore, model: &Model) {
+    let mut reader = store.reader().unwrap();
+    let sum = |lines: &mut dyn Iterator<Item = Money>| lines.sum::<Money>();
+    for threads in [1, 3] {
+        let mut total = (0, Money::ZERO);
+        let visit = |(count, amount): &mut (usize, Money), sale: &super::SaleLine| {
+            if sale.is_visible(Timestamp::MAX) {
+                *count += 1;
+                *amount += sale.amount;
+            }
+        };
+        let add = |(count, amount): (usize, Money)| {
+            total.0 += count;
+            total.1 += amount;
+            ControlFlow::Continue(())
+        };
+        reader.scan_sales(threads, Default::default, visit, add).unwrap();
+        let current = model.current();
+        let expected = sum(&mut current.iter().map(TransactionLine::amount));
+        assert_eq!(total, (current.len(), expected));
+    }
+    let mut scanned = BTreeMap::new();
+    reader
+        .scan(|customer, history| {
+            scanned.insert(customer, history);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    for customer in ids() {
+        let history = reader.history(&customer).unwrap();
+        assert_eq!(scanned.remove(&customer).unwrap_or_default(), history);
+        let versions = model.versions.iter();
+        let own = versions.filter(|(line, ..)| line.customer_id.as_ref() == Some(&customer));
+        assert_eq!(history.lines().len(), own.count());
+    }
+    assert!(scanned.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_keeps_the_contract(events in prop::collection::vec(any_event(), 1..14)) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        let mut model = Model::default();
+        for event in events {
+            match event {
+                Event::Append(lines) => append(&store, &mut model, lines),
+                Event::Import(lines) => import(&store, &mut model, lines),
+                Event::Pack => store.pack().unwrap(),
+                Event::Reopen => {
+                    drop(store);
+                    store = open(directory.path());
+                }
+                Event::Erase(place) => {
+                    let customer = ids().nth(place).unwrap();
+                    prop_assert_eq!(store.erase(&customer).unwrap(), model.erase(&customer));
+                }
+            }
+            compare(&store, &model);
+        }
+    }
+}
+
+fn append(store: &TransactionStore, model: &mut Model, lines: Vec<TransactionLine>) {
+    let mut seen = OccurrenceCounter::default();
+    let lines: Vec<NewLine> = lines.into_iter().map(|line| NewLine::new(line, &mut seen)).collect();
+    let expected: Vec<_> =
+        lines.iter().map(|new| model.append(&new.line, new.occurrence)).collect();
+    assert_eq!(store.append(lines).unwrap(), expected);
+}
+
+fn import(store: &TransactionStore, model: &mut Model, lines: Vec<TransactionLine>) {
+    // So little memory that most lines go through the file.
+    let mut bulk = store.bulk(300);
+    let mut seen = OccurrenceCounter::default();
+    let mut expected = [0; 3];
+    for line in lines {
+        let new = NewLine::new(line, &mut seen);
+        expected[model.append(&new.line, new.occurrence) as usize] += 1;
+        let NewLine { line, content, .. } = new;
+        let recorded_at = line.occurred_at;
+        bulk.push(&BulkLine { line, content, recorded_at, fingerprint: 0 }).unwrap();
+    }
+    let mut found = BulkOutcome::default();
+    let report = |outcome| {
+        found = outcome;
+        ImportReport::default()
+    };
+    bulk.commit("an import", report, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!([found.accepted, found.duplicates, found.corrected], expected);
+}
+
+#[test]
+fn a_bulk_import_that_is_broken_off_leaves_no_trace() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let draft = LineDraft {
+        customer_id: Some("ann".to_owned()),
+        occurred_at: Some(Timestamp::default()),
+        product_id: Some("p".to_owned()),
+        quantity: Some(Quantity::ONE),
+        unit_price: Some(Money::from_micros(1)),
+        ..LineDraft::default()
+    };
+    let line = draft.check("EUR").unwrap();
+    let (content, recorded_at) = (line.content(), line.occurred_at);
+    let mut bulk = store.bulk(1 << 20);
+    bulk.push(&BulkLine { line, content, recorded_at, fingerprint: 0 }).unwrap();
+    let broken = bulk.commit("an import", |_| ImportReport::default(), &mut |fraction| {
+        if fraction > 0.5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(broken, Err(StoreError::Cancelled)));
+    compare(&store, &Model::default());
+    assert_eq!(store.import_report("an import").unwrap(), None);
+}
+
+#[test]
+fn a_store_of_format_1_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/store_format_1");
+    let file = "transactions.sqlite3";
+    std::fs::copy(format!("{fixture}/{file}"), directory.path().join(file)).unwrap();
+    let clock = ShopClock::new("Europe/London").unwrap();
+    for _ in 0..2 {
+        let store = TransactionStore::open(directory.path(), clock.clone(), "EUR").unwrap();
+        let mut reader = store.reader().unwrap();
+        let summary = reader.summary();
+        assert_eq!((summary.lines, summary.customers), (8, 2));
+        // As the older program had added it up.
+        assert_eq!(summary.digest, "1c435ee4463d34100ba60e0421b152b0");
+        let ann = CustomerId::parse("ann").unwrap();
+        let prices: Vec<_> = reader.lines(&ann, 0, 10).unwrap();
+        let prices: Vec<_> = prices.iter().map(|s| s.line.unit_price.to_string()).collect();
+        assert_eq!(prices, ["1.50", "1.50", "1.40", "3.20"]);
+        assert_eq!(reader.history(&ann).unwrap().lines().len(), 5);
+        assert_eq!(reader.import_reports().unwrap().len(), 1);
+    }
+}

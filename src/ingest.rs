@@ -3,6 +3,7 @@
 //! A file is kept or dropped as a whole; a chunk of a stream is durable before it is confirmed.
 
 mod chunk;
+mod columnar;
 mod csv_file;
 mod file;
 mod import;
@@ -10,7 +11,8 @@ mod mapping;
 mod parquet_file;
 mod row;
 
-pub use self::chunk::{ChunkOutcome, ChunkRefusal, StreamIngest};
+pub use self::chunk::{CheckedChunk, ChunkOutcome, ChunkRefusal, StreamIngest};
+pub use self::columnar::{HistoryCounts, ParquetHistories, ReadHistoriesError, ReadOptions};
 pub use self::file::{ReadFileError, TransactionFile, from_bytes, open};
 pub use self::import::{ImportError, ImportRequest, import};
 pub use self::mapping::{InvalidMapping, Mapping};

@@ -1,7 +1,7 @@
 //! Lines that come over a stream, a chunk at a time.
 
-use crate::store::{AppendOutcome, IdentifiedLine, StoreError, TransactionStore};
-use crate::transaction::{InvalidLine, LineDraft, OccurrenceCounter, Timestamp};
+use crate::store::{AppendOutcome, NewLine, StoreError, TransactionStore};
+use crate::transaction::{InvalidLine, LineDraft, OccurrenceCounter};
 
 /// What became of a chunk.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -26,48 +26,42 @@ pub struct ChunkRefusal {
 }
 
 /// One sender's stream: it remembers how often it met equal lines.
-#[derive(Debug)]
-pub struct StreamIngest<'a> {
-    store: &'a TransactionStore,
-    currency: &'a str,
+#[derive(Debug, Default)]
+pub struct StreamIngest {
     seen: OccurrenceCounter,
 }
 
-impl<'a> StreamIngest<'a> {
-    /// A stream into `store`, whose lines are in `currency`.
-    pub fn new(store: &'a TransactionStore, currency: &'a str) -> Self {
-        Self { store, currency, seen: OccurrenceCounter::default() }
-    }
+/// A chunk whose lines were checked and are ready to be stored.
+#[derive(Debug, Default)]
+pub struct CheckedChunk {
+    lines: Vec<NewLine>,
+    refusals: Vec<ChunkRefusal>,
+}
 
-    /// Goes on with what another call on the same stream remembered.
-    pub fn resume(store: &'a TransactionStore, currency: &'a str, seen: OccurrenceCounter) -> Self {
-        Self { store, currency, seen }
+impl StreamIngest {
+    /// Checks the lines of the next chunk, which must be in the reporting `currency`.
+    pub fn check(&mut self, drafts: Vec<LineDraft>, currency: &str) -> CheckedChunk {
+        let mut chunk =
+            CheckedChunk { lines: Vec::with_capacity(drafts.len()), refusals: Vec::new() };
+        for (row, draft) in drafts.into_iter().enumerate() {
+            match draft.check(currency) {
+                Ok(line) => chunk.lines.push(NewLine::new(line, &mut self.seen)),
+                Err(problem) => chunk.refusals.push(ChunkRefusal { row, problem }),
+            }
+        }
+        chunk
     }
+}
 
-    /// What is to be remembered for [`StreamIngest::resume`].
-    pub fn into_seen(self) -> OccurrenceCounter {
-        self.seen
-    }
-
-    /// Stores the lines of a chunk that keep the contract; when this returns they are on the
-    /// medium.
+impl CheckedChunk {
+    /// Stores the lines that keep the contract; when this returns they are on the medium and every
+    /// later answer sees them.
     ///
     /// # Errors
     /// When the medium fails; then no line of the chunk was stored.
-    pub fn append(&mut self, drafts: Vec<LineDraft>) -> Result<ChunkOutcome, StoreError> {
-        let recorded_at = Timestamp::now();
-        let mut outcome = ChunkOutcome::default();
-        let mut lines = Vec::with_capacity(drafts.len());
-        for (row, draft) in drafts.into_iter().enumerate() {
-            match draft.check(self.currency) {
-                Ok(line) => {
-                    let identity = line.identity(&mut self.seen);
-                    lines.push(IdentifiedLine { line, identity, recorded_at });
-                }
-                Err(problem) => outcome.refusals.push(ChunkRefusal { row, problem }),
-            }
-        }
-        for appended in self.store.append(&lines)? {
+    pub fn store(self, store: &TransactionStore) -> Result<ChunkOutcome, StoreError> {
+        let mut outcome = ChunkOutcome { refusals: self.refusals, ..ChunkOutcome::default() };
+        for appended in store.append(self.lines)? {
             match appended {
                 AppendOutcome::Accepted => outcome.accepted += 1,
                 AppendOutcome::Duplicate => outcome.duplicates += 1,

@@ -97,7 +97,7 @@ impl CsvFile {
         u64::try_from(rows.checked_div(u128::from(read))?).ok().filter(|rows| *rows > 0)
     }
 
-    fn ragged(&self, fingerprint: [u8; 16]) -> SourceRow {
+    fn ragged(&self, fingerprint: u64) -> SourceRow {
         let message = format!(
             "expected {} cells as in the header, found {}; check quotes and [file] delimiter",
             self.width,

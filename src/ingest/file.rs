@@ -227,7 +227,7 @@ pub(super) fn positions(mapping: &Mapping, header: &[String]) -> Result<Vec<usiz
 }
 
 /// The format by mapping or extension, held against the file's first and last bytes.
-fn check_format(
+pub(super) fn check_format(
     name: &str,
     mapping: &Mapping,
     file: &mut (impl Read + Seek),
@@ -276,7 +276,7 @@ impl Mapping {
     pub(super) fn source_row<'a>(
         &self,
         row: u64,
-        fingerprint: [u8; 16],
+        fingerprint: u64,
         cell: &dyn Fn(usize) -> Cell<'a>,
     ) -> SourceRow {
         let (line, recorded_at) = match self.draft(cell) {
@@ -351,8 +351,8 @@ impl Mapping {
 /// A line while the mapping fills it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
-    line: LineDraft,
-    amount: Option<Money>,
+    pub(super) line: LineDraft,
+    pub(super) amount: Option<Money>,
     recorded_at: Option<Timestamp>,
 }
 

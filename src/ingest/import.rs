@@ -2,23 +2,30 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::mem;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::store::{AppendOutcome, Appender, IdentifiedLine, StoreError, TransactionStore};
-use crate::transaction::{
-    ImportReport, OccurrenceCounter, Refusal, ReportBuilder, StoreOutcome, Timestamp,
-};
+use crate::store::{Bulk, BulkLine, BulkOutcome, StoreError, TransactionStore};
+use crate::transaction::{ImportReport, Refusal, ReportBuilder, StoreOutcome, Timestamp};
 
 use super::file::{self, ReadFileError, TransactionFile};
 use super::mapping::{InvalidMapping, Mapping};
-use super::row::SourceRow;
+use super::row::{RowProblem, SourceRow};
 
-/// Rows between two looks at the clock and at the cancel.
-const TICK: u64 = 8_192;
+/// Rows that are checked and handed over together.
+const BATCH: usize = 4_096;
+/// Batches that wait to be divided.
+const BATCHES_IN_FLIGHT: usize = 4;
+/// Lines in memory while a file is divided by customer, in bytes; the rest goes into a file.
+const BULK_MEMORY: usize = 256 << 20;
+/// The share of an import's time that reading takes, about.
+const READING: f64 = 0.7;
 
 /// What to import. It is the payload of an import job.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -61,10 +68,19 @@ pub enum ImportError {
     },
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// Someone asked to stop.
     #[error("cancelled; nothing was imported")]
     Cancelled,
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Cancelled => Self::Cancelled,
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// Imports a file in one transaction.
@@ -87,73 +103,120 @@ pub fn import(
     let mapping = Mapping::parse(&request.mapping)?;
     let rows = file::open(&request.path, &mapping)?;
     let sha256 = sha256(&request.path);
+    let now = store.now();
     let mut import = Import {
-        appender: store.appender()?,
+        bulk: store.bulk(BULK_MEMORY),
         report: ReportBuilder::new(),
-        outcome: StoreOutcome::default(),
-        seen: OccurrenceCounter::default(),
-        now: Timestamp::now(),
+        now,
         currency: &request.currency,
     };
-    import.read(rows, tick)?;
-    let Import { appender, mut report, outcome, .. } = import;
-    report.outcome(outcome);
-    let name = request.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let report = report.finish(&name, sha256, &mapping.recorded_at_rule());
+    import.read(rows, &mut |fraction| tick(fraction * READING))?;
+    let Import { bulk, report, .. } = import;
     check_refusals(&report, request.max_refused_percent)?;
-    appender.commit(Some((import_id, &report)))?;
-    Ok(report)
+    let name = request.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let finish = |outcome: BulkOutcome| {
+        report.finish(&name, sha256, &mapping.recorded_at_rule(), counts(outcome))
+    };
+    let mut tick = |fraction: f64| tick(READING + fraction * (1.0 - READING));
+    Ok(bulk.commit(import_id, finish, &mut tick)?)
 }
 
 struct Import<'a> {
-    appender: Appender<'a>,
+    bulk: Bulk<'a>,
     report: ReportBuilder,
-    outcome: StoreOutcome,
-    seen: OccurrenceCounter,
     now: Timestamp,
     currency: &'a str,
 }
 
+/// A row that was checked, away from the thread that stores it.
+struct CheckedRow {
+    number: u64,
+    line: Result<BulkLine, RowProblem>,
+}
+
 impl Import<'_> {
+    /// Reads and checks on one thread, divides on this one.
     fn read(
         &mut self,
-        mut rows: TransactionFile,
+        rows: TransactionFile,
         tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
     ) -> Result<(), ImportError> {
         let total = rows.rows_hint();
-        let mut read = 0_u64;
-        for row in rows.by_ref() {
-            self.add(row?)?;
-            read += 1;
-            let fraction = total.map_or(0.0, |total| read as f64 / total.max(1) as f64);
-            if read.is_multiple_of(TICK) && tick(fraction).is_break() {
-                return Err(ImportError::Cancelled);
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, row: SourceRow) -> Result<(), ImportError> {
-        let (number, fingerprint, recorded_at) = (row.row, row.fingerprint, row.recorded_at);
-        match row.check(self.currency) {
-            Err(problem) => {
-                let reason = problem.reason.as_str();
-                self.report.refuse(number, &problem.field, reason, problem.message.clone());
-            }
-            Ok(line) => {
-                self.report.observe(number, fingerprint, &line);
-                let identity = line.identity(&mut self.seen);
-                let recorded_at = recorded_at.unwrap_or(self.now);
-                let line = IdentifiedLine { line, identity, recorded_at };
-                match self.appender.append(&line)? {
-                    AppendOutcome::Accepted => self.outcome.accepted += 1,
-                    AppendOutcome::Duplicate => self.outcome.duplicates += 1,
-                    AppendOutcome::Corrected => self.outcome.corrected += 1,
+        let (now, currency) = (self.now, self.currency);
+        let (sender, receiver) = sync_channel(BATCHES_IN_FLIGHT);
+        thread::scope(|scope| {
+            // The thread ends when the receiver is dropped, at the latest.
+            scope.spawn(move || check_rows(rows, now, currency, &sender));
+            let mut read = 0_u64;
+            for batch in receiver {
+                let batch: Vec<CheckedRow> = batch?;
+                read += batch.len() as u64;
+                batch.into_iter().try_for_each(|row| self.add(row))?;
+                let fraction = total.map_or(0.0, |total| read as f64 / total.max(1) as f64);
+                if tick(fraction.min(1.0)).is_break() {
+                    return Err(ImportError::Cancelled);
                 }
             }
+            Ok(())
+        })
+    }
+
+    fn add(&mut self, row: CheckedRow) -> Result<(), ImportError> {
+        match row.line {
+            Err(problem) => {
+                let reason = problem.reason.as_str();
+                self.report.refuse(row.number, &problem.field, reason, problem.message);
+            }
+            Ok(line) => {
+                self.report.observe(row.number, &line.line);
+                self.bulk.push(&line)?;
+            }
         }
         Ok(())
     }
+}
+
+/// Hands the checked rows over in batches, until the end, an error, or nobody takes them.
+fn check_rows(
+    rows: TransactionFile,
+    now: Timestamp,
+    currency: &str,
+    batches: &SyncSender<Result<Vec<CheckedRow>, ReadFileError>>,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    for row in rows {
+        match row {
+            Ok(row) => batch.push(check_row(row, now, currency)),
+            Err(error) => {
+                // Where nobody takes it, the import has failed already.
+                let _ = batches.send(Err(error));
+                return;
+            }
+        }
+        if batch.len() == BATCH {
+            let full = mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            if batches.send(Ok(full)).is_err() {
+                return;
+            }
+        }
+    }
+    let _ = batches.send(Ok(batch));
+}
+
+fn check_row(row: SourceRow, now: Timestamp, currency: &str) -> CheckedRow {
+    let (number, fingerprint) = (row.row, row.fingerprint);
+    let recorded_at = row.recorded_at.unwrap_or(now);
+    let line = row.check(currency).map(|line| {
+        let content = line.content();
+        BulkLine { line, content, recorded_at, fingerprint }
+    });
+    CheckedRow { number, line }
+}
+
+fn counts(outcome: BulkOutcome) -> StoreOutcome {
+    let BulkOutcome { accepted, duplicates, corrected, .. } = outcome;
+    let BulkOutcome { repeated_rows, customers, orders, products, .. } = outcome;
+    StoreOutcome { accepted, duplicates, corrected, repeated_rows, customers, orders, products }
 }
 
 /// The digest of a file's bytes; `None` when it went away in between, which reading it will tell.
@@ -171,7 +234,8 @@ fn sha256(path: &Path) -> Option<String> {
     Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn check_refusals(report: &ImportReport, limit: f64) -> Result<(), ImportError> {
+fn check_refusals(report: &ReportBuilder, limit: f64) -> Result<(), ImportError> {
+    let report = report.so_far();
     let share = report.refused as f64 / report.rows_read.max(1) as f64 * 100.0;
     if report.refused == 0 || share <= limit {
         return Ok(());

@@ -1,6 +1,6 @@
 //! Rows of a Parquet file.
 
-mod column;
+pub(super) mod column;
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -112,7 +112,7 @@ impl ParquetFile {
     }
 }
 
-fn check_types(
+pub(super) fn check_types(
     mapping: &Mapping,
     schema: &Schema,
     positions: &[usize],
@@ -217,7 +217,9 @@ fn append(bytes: &mut Vec<u8>, cell: Cell<'_>) {
 /// Runs the decoder. It panics on some damaged files (version 60 in its page decoder and in the
 /// bounds of column chunks; one changed byte is enough), so its panics end here. What it leaves
 /// behind is not used again: a file that failed gives no more rows.
-fn contained<T, E: fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, ReadFileError> {
+pub(super) fn contained<T, E: fmt::Display>(
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ReadFileError> {
     let damaged = |message: String| ReadFileError::Damaged { message };
     match panic::catch_unwind(AssertUnwindSafe(read)) {
         Ok(read) => read.map_err(|error| damaged(error.to_string())),

@@ -7,7 +7,7 @@ use encoding_rs::Encoding;
 use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::Offset;
-use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::transaction::{
     InvalidDecimal, InvalidLine, LineDraft, Money, Quantity, ShopClock, Timestamp, TransactionLine,
@@ -18,8 +18,8 @@ use crate::transaction::{
 pub struct SourceRow {
     /// Number of the data row, from 1; the header is not counted.
     pub row: u64,
-    /// SHA-256 of all its cells, cut to 128 bits: equal for rows that repeat each other.
-    pub fingerprint: [u8; 16],
+    /// XXH3 of all its cells: equal for rows that repeat each other.
+    pub fingerprint: u64,
     /// The line it makes, not yet checked, or why it makes none.
     pub line: Result<LineDraft, RowProblem>,
     /// When the shop's systems knew of the line; `None` stands for the time of the import.
@@ -335,13 +335,8 @@ impl CellReader {
 }
 
 /// The first 128 bits of the SHA-256 of a row's cells.
-pub(super) fn fingerprint(cells: &[u8]) -> [u8; 16] {
-    let digest: [u8; 32] = Sha256::digest(cells).into();
-    let mut bytes = [0; 16];
-    for (byte, from) in bytes.iter_mut().zip(digest) {
-        *byte = from;
-    }
-    bytes
+pub(super) fn fingerprint(cells: &[u8]) -> u64 {
+    xxh3_64(cells)
 }
 
 /// A number that names something. The number itself is not repeated in the fault: it may be a

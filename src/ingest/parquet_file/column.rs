@@ -17,7 +17,7 @@ use crate::ingest::row::Cell;
 use crate::transaction::MICROS_PER_DAY;
 
 /// One column of a batch.
-pub(super) enum Column {
+pub(in crate::ingest) enum Column {
     Text(StringArray),
     LargeText(LargeStringArray),
     TextView(StringViewArray),
@@ -31,7 +31,7 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) fn new(array: &ArrayRef) -> Self {
+    pub(in crate::ingest) fn new(array: &ArrayRef) -> Self {
         Self::text(array)
             .or_else(|| Self::dictionary(array))
             .or_else(|| Self::number(array))
@@ -122,7 +122,7 @@ impl Column {
         }
     }
 
-    pub(super) fn cell(&self, row: usize) -> Cell<'_> {
+    pub(in crate::ingest) fn cell(&self, row: usize) -> Cell<'_> {
         match self {
             Self::Text(texts) if texts.is_valid(row) => Cell::Text(texts.value(row)),
             Self::LargeText(texts) if texts.is_valid(row) => Cell::Text(texts.value(row)),

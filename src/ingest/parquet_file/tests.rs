@@ -1,5 +1,6 @@
 //! Parquet files of many shapes, whole and damaged.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -13,7 +14,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ingest::file::{TransactionFile, from_bytes, open};
-use crate::transaction::{ImportReport, LineDraft, ReportBuilder};
+use crate::transaction::{ImportReport, LineDraft, ReportBuilder, StoreOutcome};
 
 const MAPPING: &str = "[columns]\ncustomer_id = \"c\"\noccurred_at = \"t\"\nproduct_id = \"p\"\n\
                        quantity = \"q\"\nunit_price = \"u\"\n[time]\nzone = \"Europe/London\"";
@@ -149,14 +150,28 @@ fn import(folder: &str, file: &str, currency: &str) -> ImportReport {
     let file_rows = open(format!("{folder}/{file}").as_ref(), &mapping).unwrap();
     let hint = file_rows.rows_hint();
     let mut builder = ReportBuilder::new();
+    let (mut prints, mut repeats) = (HashSet::new(), 0);
+    let (mut customers, mut orders, mut products) =
+        (HashSet::new(), HashSet::new(), HashSet::new());
     for row in file_rows {
         let row = row.unwrap();
-        let (number, fingerprint) = (row.row, row.fingerprint);
+        let number = row.row;
+        repeats += u64::from(!prints.insert(row.fingerprint));
         let line = row.check(currency).unwrap();
-        builder.observe(number, fingerprint, &line);
+        customers.extend(line.customer_id.clone());
+        orders.extend(line.order_id.clone());
+        products.insert(line.product_id.clone());
+        builder.observe(number, &line);
     }
-    assert_eq!(hint, Some(builder.rows_read()));
-    builder.finish(file, None, &mapping.recorded_at_rule())
+    assert_eq!(hint, Some(builder.so_far().rows_read));
+    let outcome = StoreOutcome {
+        repeated_rows: repeats,
+        customers: customers.len() as u64,
+        orders: orders.len() as u64,
+        products: products.len() as u64,
+        ..StoreOutcome::default()
+    };
+    builder.finish(file, None, &mapping.recorded_at_rule(), outcome)
 }
 
 #[test]

@@ -25,6 +25,5 @@ pub use self::recipe::{
     ChurnRecipe, ClusterRange, Clusters, ForecastRecipe, GateRule, InvalidRecipe, Measure,
     PropensityRecipe, Recipe, SegmentsRecipe, SeriesChoice, SnapshotRule,
 };
-pub use self::rows::fit_schema;
 pub use self::run::{Training, TrainingRequest, TrainingResult};
 pub use self::timeline::{Timeline, data_as_of};

@@ -1,34 +1,61 @@
 //! `FeatureService`: definitions and vectors.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::feature::{FeatureSchema, Features as Computer, definitions};
+use crate::historical::fit_schema;
 use crate::model::ModelKind;
 use crate::serving::{ServedModel, ServingError};
-use crate::store::Reader;
-use crate::training::fit_schema;
+use crate::store::{Reader, StoreError};
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, Timestamp};
 
 use super::blocking;
 use super::convert::{Page, check_rows, model_name, request_id, selector, time, wire_time};
 use super::proto::{self, feature_block, feature_service_server::FeatureService};
 use super::status::{
-    from_customer_id, from_serving, from_store, invalid, invalid_field, rpc_status, status,
+    from_customer_id, from_serving, from_store, invalid, invalid_field, rpc_status,
 };
 
 /// Serves features.
 #[derive(Clone, Debug)]
 pub(super) struct Features {
     app: Arc<App>,
+    fitted: Arc<FittedSchema>,
 }
 
 impl Features {
     pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app }
+        Self { app, fitted: Arc::default() }
+    }
+}
+
+/// The schema of the data as they were known at the beginning of a day, for callers who name no
+/// model. Lines that arrive do not change it, so one pass over the data serves the whole day.
+#[derive(Debug, Default)]
+struct FittedSchema(Mutex<Option<(i64, Timestamp, FeatureSchema)>>);
+
+impl FittedSchema {
+    fn of(
+        &self,
+        reader: &mut Reader<'_>,
+        app: &App,
+        as_of: Timestamp,
+    ) -> Result<FeatureSchema, StoreError> {
+        let clock = app.store().clock();
+        let start = clock.start_of_day(clock.local(as_of).day);
+        let mut fitted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((generation, day, schema)) = &*fitted
+            && (*generation, *day) == (reader.generation(), start)
+        {
+            return Ok(schema.clone());
+        }
+        let schema = fit_schema(reader, clock, start, app.config().job_threads)?;
+        *fitted = Some((reader.generation(), start, schema.clone()));
+        Ok(schema)
     }
 }
 
@@ -38,29 +65,30 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::ListFeaturesRequest>,
     ) -> Result<Response<proto::ListFeaturesResponse>, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || list(&app, request.into_inner())).await.map(Response::new)
+        let (app, fitted) = (Arc::clone(&self.app), Arc::clone(&self.fitted));
+        blocking(move || list(&app, &fitted, request.into_inner())).await.map(Response::new)
     }
 
     async fn batch_get_features(
         &self,
         request: Request<proto::BatchGetFeaturesRequest>,
     ) -> Result<Response<proto::BatchGetFeaturesResponse>, Status> {
-        let app = Arc::clone(&self.app);
+        let (app, fitted) = (Arc::clone(&self.app), Arc::clone(&self.fitted));
         let id = request_id(&request);
-        blocking(move || get(&app, request.into_inner(), id)).await.map(Response::new)
+        blocking(move || get(&app, &fitted, request.into_inner(), id)).await.map(Response::new)
     }
 }
 
 fn list(
     app: &App,
+    fitted: &FittedSchema,
     request: proto::ListFeaturesRequest,
 ) -> Result<proto::ListFeaturesResponse, Status> {
     let proto::ListFeaturesRequest { page_size, page_token, model, selector } = request;
     let page = Page::new(page_size, page_token)?;
     let mut reader = app.store().reader().map_err(|error| from_store(&error))?;
     let as_of = app.predictor().as_of(None).map_err(|error| from_serving(&error))?;
-    let schema = schema(app, &mut reader, &model, selector, as_of)?;
+    let schema = schema(app, fitted, &mut reader, (&model, selector), as_of)?;
     let top = schema.top_values();
     let definition = |definition: &crate::feature::Definition| {
         let rank = definition.name.strip_prefix("top_share_").and_then(|n| n.parse::<usize>().ok());
@@ -85,6 +113,7 @@ fn list(
 
 fn get(
     app: &App,
+    fitted: &FittedSchema,
     request: proto::BatchGetFeaturesRequest,
     request_id: String,
 ) -> Result<proto::BatchGetFeaturesResponse, Status> {
@@ -93,7 +122,7 @@ fn get(
     let as_of = as_of.as_ref().map(time);
     let as_of = app.predictor().as_of(as_of).map_err(|error| from_serving(&error))?;
     let mut reader = app.store().reader().map_err(|error| from_store(&error))?;
-    let schema = schema(app, &mut reader, &model, selector, as_of)?;
+    let schema = schema(app, fitted, &mut reader, (&model, selector), as_of)?;
     let computer = Computer::new(&schema, reader.symbols());
     let computer = computer.map_err(|error| from_serving(&ServingError::from(error)))?;
     let mut rows =
@@ -178,21 +207,13 @@ fn encode(values: Vec<f32>, encoding: i32) -> Result<feature_block::Values, Stat
 /// The schema of a model, or one fitted to the data.
 fn schema(
     app: &App,
+    fitted: &FittedSchema,
     reader: &mut Reader<'_>,
-    model: &str,
-    wire_selector: Option<proto::ModelSelector>,
+    (model, wire_selector): (&str, Option<proto::ModelSelector>),
     as_of: Timestamp,
 ) -> Result<FeatureSchema, Status> {
     if model.is_empty() {
-        let fitted = fit_schema(reader, app.store().clock(), as_of);
-        return fitted.map_err(|error| {
-            tracing::error!(%error, "no schema could be fitted");
-            status(
-                tonic::Code::Internal,
-                "INTERNAL",
-                "the store failed; the server's log tells more",
-            )
-        });
+        return fitted.of(reader, app, as_of).map_err(|error| from_store(&error));
     }
     let name = model_name(model, ModelKind::Churn)?;
     let served = app.catalog().resolve(&name, &selector(wire_selector)?);

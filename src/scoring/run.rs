@@ -16,9 +16,6 @@ use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, SymbolTable, 
 
 use super::output::{Column, ScoreFormat, ScoreWriter};
 
-/// Customers that are scored at a time.
-const CHUNK: usize = 4_096;
-
 /// What to score. It is the payload of a scoring job.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -131,25 +128,29 @@ impl Scoring<'_> {
     ) -> Result<ScoringResult, ScoringError> {
         let models = self.resolve(&request.models)?;
         let mut reader = self.store.reader()?;
-        let customers = reader.summary()?.customers.max(1);
+        let customers = reader.summary().customers.max(1);
         let symbols = Arc::clone(reader.symbols());
         let mut writer =
             ScoreWriter::create(&request.output, job, request.format, &columns(&models))?;
-        let mut pass =
-            Pass { request, models: &models, symbols: &symbols, chunk: Vec::with_capacity(CHUNK) };
+        let pass = Pass { request, models: &models, symbols: &symbols };
         let mut read = 0_u64;
         let mut outcome = Ok(());
-        reader.scan(|customer, history| {
-            read += 1;
-            outcome = pass.add(customer, history, &mut writer);
-            if outcome.is_ok() && read.is_multiple_of(CHUNK as u64) {
+        reader.scan_parallel(
+            run.threads,
+            Chunk::default,
+            |chunk, customer, history| pass.add(chunk, customer, history),
+            |chunk| (chunk.read, pass.score(&chunk)),
+            |(customers_read, scored)| {
+                read += customers_read;
                 run.progress.report("score", read as f64 / customers as f64);
-                outcome = run.check().map_err(ScoringError::from);
-            }
-            if outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+                outcome = run.check().map_err(ScoringError::from).and_then(|()| {
+                    let (ids, values) = scored?;
+                    writer.write(ids, request.as_of, values)
+                });
+                if outcome.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        )?;
         outcome?;
-        pass.flush(&mut writer)?;
         run.check()?;
         let written = writer.finish()?;
         Ok(ScoringResult {
@@ -184,20 +185,21 @@ struct Pass<'a> {
     request: &'a ScoringRequest,
     models: &'a [Arc<ServedModel>],
     symbols: &'a Arc<SymbolTable>,
-    chunk: Vec<(CustomerId, CustomerHistory)>,
+}
+
+/// The customers of a chunk who are to be scored.
+#[derive(Default)]
+struct Chunk {
+    read: u64,
+    customers: Vec<(CustomerId, CustomerHistory)>,
 }
 
 impl Pass<'_> {
-    fn add(
-        &mut self,
-        customer: CustomerId,
-        history: CustomerHistory,
-        writer: &mut ScoreWriter,
-    ) -> Result<(), ScoringError> {
-        if self.is_wanted(&history) {
-            self.chunk.push((customer, history));
+    fn add(&self, chunk: &mut Chunk, customer: &CustomerId, history: &CustomerHistory) {
+        chunk.read += 1;
+        if self.is_wanted(history) {
+            chunk.customers.push((customer.clone(), history.clone()));
         }
-        if self.chunk.len() >= CHUNK { self.flush(writer) } else { Ok(()) }
     }
 
     /// Customers who bought before the date, and recently enough where that is asked for.
@@ -211,17 +213,14 @@ impl Pass<'_> {
         history.lines().iter().any(counts)
     }
 
-    fn flush(&mut self, writer: &mut ScoreWriter) -> Result<(), ScoringError> {
-        let as_of = self.request.as_of;
+    fn score(&self, chunk: &Chunk) -> Result<(Vec<String>, Vec<Column>), ScoringError> {
         let mut values = Vec::new();
         for served in self.models {
-            let histories = self.chunk.iter().map(|(_, history)| history);
-            values.extend(score(served, self.symbols, histories, as_of)?);
+            let histories = chunk.customers.iter().map(|(_, history)| history);
+            values.extend(score(served, self.symbols, histories, self.request.as_of)?);
         }
-        let ids = self.chunk.iter().map(|(id, _)| id.as_str().to_owned()).collect();
-        writer.write(ids, as_of, values)?;
-        self.chunk.clear();
-        Ok(())
+        let ids = chunk.customers.iter().map(|(id, _)| id.as_str().to_owned()).collect();
+        Ok((ids, values))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dataset::{FeatureMatrix, InvalidMatrix};
-use crate::feature::Features;
+use crate::feature::{Features, Workspace};
 use crate::store::TransactionStore;
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, SymbolTable, Timestamp, TransactionLine,
@@ -130,6 +130,7 @@ struct Rows<'a> {
     values: Vec<f32>,
     sources: Vec<RowSource>,
     last_lines: Vec<Option<Timestamp>>,
+    workspace: Workspace,
 }
 
 impl<'a> Rows<'a> {
@@ -139,6 +140,7 @@ impl<'a> Rows<'a> {
             values: Vec::with_capacity(rows * features.columns().len()),
             sources: Vec::with_capacity(rows),
             last_lines: Vec::with_capacity(rows),
+            workspace: Workspace::default(),
         }
     }
 
@@ -147,7 +149,7 @@ impl<'a> Rows<'a> {
         let bought = visible.clone().any(HistoryLine::is_purchase);
         self.last_lines.push(visible.map(|line| line.occurred_at).max());
         self.sources.push(if bought { source } else { RowSource::Prior });
-        self.features.append(history, as_of, &mut self.values);
+        self.features.append_at(history, &[as_of], &mut self.workspace, &mut self.values);
     }
 
     fn finish(self) -> Result<Gathered, ServingError> {

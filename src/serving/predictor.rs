@@ -122,7 +122,7 @@ impl Predictor {
         if let Some(as_of) = asked {
             return Ok(as_of);
         }
-        let now = Timestamp::now();
+        let now = self.store.now();
         if self.rule == AsOfRule::Now {
             return Ok(now);
         }
@@ -135,7 +135,7 @@ impl Predictor {
     /// # Errors
     /// When the store cannot be read.
     pub fn newest_line(&self) -> Result<Option<Timestamp>, ServingError> {
-        Ok(self.store.reader()?.last_occurred_at()?)
+        Ok(self.store.reader()?.summary().last_occurred_at)
     }
 
     /// Probabilities of churn or purchase, by `kind`.

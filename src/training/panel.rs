@@ -14,7 +14,7 @@ use super::recipe::{ForecastRecipe, Measure, SeriesChoice};
 /// Exact sums by period of one series.
 type Sums = BTreeMap<i32, i64>;
 
-/// The series of a recipe up to `as_of`. Only whole periods count: the first is cut when the data
+/// The series of a recipe up to `as_of`, as they were known then. Only whole periods count: the first is cut when the data
 /// begin within it, the last when `as_of` lies within it. A period without a sale is a zero; the
 /// periods before a series' first sale are not part of it.
 pub(super) fn build(
@@ -24,7 +24,7 @@ pub(super) fn build(
     as_of: Timestamp,
     run: &FitRun<'_>,
 ) -> Result<Panel, TrainingError> {
-    let summary = reader.summary()?;
+    let summary = reader.summary();
     let first_line = summary
         .first_occurred_at
         .filter(|first| *first < as_of)
@@ -36,7 +36,7 @@ pub(super) fn build(
         first_period += 1;
     }
     let end_period = frequency.period_of_day(clock.local(as_of).day);
-    let sums = sum_up(reader, recipe, first_period..end_period, summary.lines, run)?;
+    let sums = sum_up(reader, recipe, first_period..end_period, as_of, run)?;
     let symbols = reader.symbols();
     let mut series = Vec::new();
     for (choice, sums) in recipe.series.iter().zip(sums) {
@@ -48,38 +48,67 @@ pub(super) fn build(
     Ok(Panel::new(frequency, end_period, series)?)
 }
 
+/// Sums of each choice of series, by the value of its group.
+type Groups = Vec<BTreeMap<Symbol, Sums>>;
+
 fn sum_up(
     reader: &mut Reader<'_>,
     recipe: &ForecastRecipe,
     periods: std::ops::Range<i32>,
-    lines: u64,
+    as_of: Timestamp,
     run: &FitRun<'_>,
-) -> Result<Vec<BTreeMap<Symbol, Sums>>, TrainingError> {
-    let mut sums = vec![BTreeMap::<Symbol, Sums>::new(); recipe.series.len()];
-    let mut read = 0_u64;
+) -> Result<Groups, TrainingError> {
+    let all = reader.summary().lines.max(1);
+    let empty = || (0_u64, vec![BTreeMap::<Symbol, Sums>::new(); recipe.series.len()]);
+    let (mut read, mut sums) = empty();
     let mut cancelled = Ok(());
-    reader.scan_sales(|sale| {
-        read += 1;
-        if read.is_multiple_of(65_536) {
-            run.progress.report("series", read as f64 / lines.max(1) as f64);
+    reader.scan_sales(
+        run.threads,
+        empty,
+        |(count, sums), sale| {
+            *count += 1;
+            if sale.is_visible(as_of) {
+                add(sums, sale, recipe, &periods);
+            }
+        },
+        |(count, more)| {
+            read += count;
+            run.progress.report("series", read as f64 / all as f64);
+            sums.iter_mut().zip(more).for_each(|(sums, more)| merge(sums, more));
             cancelled = run.check();
-            if cancelled.is_err() {
-                return ControlFlow::Break(());
-            }
-        }
-        let period = recipe.frequency.period_of_day(sale.local.day);
-        if let Some(amount) = measure(sale, recipe.measure).filter(|_| periods.contains(&period)) {
-            for (choice, sums) in recipe.series.iter().zip(&mut sums) {
-                if let Some(value) = group(sale, &choice.group) {
-                    let sum = sums.entry(value).or_default().entry(period).or_default();
-                    *sum = sum.saturating_add(amount);
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    })?;
+            if cancelled.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    )?;
     cancelled?;
     Ok(sums)
+}
+
+fn add(
+    sums: &mut Groups,
+    sale: &SaleLine,
+    recipe: &ForecastRecipe,
+    periods: &std::ops::Range<i32>,
+) {
+    let period = recipe.frequency.period_of_day(sale.local.day);
+    let Some(amount) = measure(sale, recipe.measure).filter(|_| periods.contains(&period)) else {
+        return;
+    };
+    for (choice, sums) in recipe.series.iter().zip(sums) {
+        if let Some(value) = group(sale, &choice.group) {
+            let sum = sums.entry(value).or_default().entry(period).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+    }
+}
+
+fn merge(sums: &mut BTreeMap<Symbol, Sums>, more: BTreeMap<Symbol, Sums>) {
+    for (value, periods) in more {
+        let own = sums.entry(value).or_default();
+        for (period, amount) in periods {
+            let sum = own.entry(period).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+    }
 }
 
 fn measure(sale: &SaleLine, measure: Measure) -> Option<i64> {

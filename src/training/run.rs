@@ -114,7 +114,7 @@ impl Training<'_> {
         }
         let run = FitRun { seed: request.seed.unwrap_or(recipe.seed()), ..run.clone() };
         let mut reader = self.store.reader()?;
-        let summary = reader.summary()?;
+        let summary = reader.summary();
         let as_of = self.as_of(request, &summary)?;
         let champion = self.champion(&request.model, &recipe)?;
         let around = Surroundings {
@@ -180,7 +180,7 @@ impl Training<'_> {
         request: &TrainingRequest,
         summary: &DataSummary,
     ) -> Result<Timestamp, TrainingError> {
-        let now = Timestamp::now();
+        let now = self.store.now();
         let no_data = |as_of: Timestamp| TrainingError::NoData { as_of: as_of.to_string() };
         let last = summary.last_occurred_at.ok_or_else(|| no_data(request.as_of.unwrap_or(now)))?;
         let as_of = request.as_of.unwrap_or_else(|| data_as_of(last, now, self.store.clock()));

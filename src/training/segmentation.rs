@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::feature::Features;
+use crate::historical::fit_schema;
 use crate::metrics::adjusted_rand_index;
 use crate::model::{ClusterCount, Estimator, FittedModel, Model, SegmentsEstimator, SegmentsModel};
 use crate::repository::{Gate, Metric};
@@ -11,7 +12,7 @@ use crate::store::Reader;
 use super::TrainingError;
 use super::evaluation::{Evaluation, SegmentsEvaluation};
 use super::recipe::{ClusterRange, Clusters, SegmentsRecipe};
-use super::rows::{RowPlan, collect, fit_schema};
+use super::rows::{RowPlan, collect};
 use super::run::{Made, Surroundings, golden_rows};
 use super::supervised::columns;
 
@@ -21,7 +22,7 @@ pub(super) fn segments(
     reader: &mut Reader<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
-    let schema = fit_schema(reader, around.clock, around.as_of)?;
+    let schema = fit_schema(reader, around.clock, around.as_of, around.run.threads)?;
     let features = Features::new(&schema, reader.symbols())?;
     let plan = RowPlan { dates: vec![around.as_of], active_days: recipe.active_days, event: None };
     let rows = collect(reader, &features, &plan, around.run)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::dataset::{Dataset, FeatureMatrix, SupervisedData};
 use crate::feature::{FeatureSchema, Features, Unit, definitions};
+use crate::historical::fit_schema;
 use crate::metrics::roc_auc;
 use crate::model::{
     Calibration, ChurnEstimator, ColumnChoice, Estimator, FitRun, FittedModel, Model, Platt,
@@ -19,7 +20,7 @@ use super::evaluation::{
     with_references,
 };
 use super::recipe::{ChurnRecipe, PropensityRecipe, SnapshotRule};
-use super::rows::{DatedRows, Event, RowPlan, collect, dataset, fit_schema};
+use super::rows::{DatedRows, Event, RowPlan, collect, dataset};
 use super::run::{Made, Surroundings, golden_rows};
 use super::timeline::Timeline;
 
@@ -114,7 +115,7 @@ fn train(
     fit: impl FnOnce(&SupervisedData, &FitRun<'_>) -> Result<FittedModel, TrainingError>,
 ) -> Result<Made, TrainingError> {
     let timeline = Timeline::lay(around.first_line, around.as_of, plan.horizon_days, plan.rule)?;
-    let schema = fit_schema(reader, around.clock, timeline.last_training())?;
+    let schema = fit_schema(reader, around.clock, timeline.last_training(), around.run.threads)?;
     let split = split(plan, &timeline, &schema, reader, around.run)?;
     let model = fit(&split.data, around.run)?;
     around.run.progress.report("evaluate", 0.0);

@@ -84,7 +84,7 @@ fn lines(
     (start, size): (usize, usize),
     total: usize,
 ) -> Result<(Vec<proto::StoredLine>, String), Status> {
-    let lines = reader.lines(id, start as u64, size as u64).map_err(|error| from_store(&error))?;
+    let lines = reader.lines(id, start, size).map_err(|error| from_store(&error))?;
     let end = start.saturating_add(lines.len());
     let currency = &app.config().currency;
     let wire = lines.into_iter().map(|line| wire_line(line, currency)).collect();

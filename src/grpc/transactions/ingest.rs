@@ -1,68 +1,94 @@
 //! The ingest stream: a chunk in, an acknowledgement out once it is durable.
+//!
+//! While one chunk is stored the next one is checked, so a single sender keeps both at work. No
+//! more than [`CHUNKS_IN_FLIGHT`] chunks of a stream are in memory: then the sender waits, by the
+//! flow control of HTTP/2.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Status, Streaming};
 
 use crate::app::App;
-use crate::ingest::{ChunkOutcome, StreamIngest};
-use crate::transaction::OccurrenceCounter;
-
 use crate::grpc::blocking;
 use crate::grpc::convert::{check_rows, line};
 use crate::grpc::proto;
 use crate::grpc::status::{from_store, invalid_field};
+use crate::ingest::{CheckedChunk, ChunkOutcome, StreamIngest};
 
-/// Acknowledgements that wait for a slow sender; no chunk is read meanwhile.
-const ACKS_IN_FLIGHT: usize = 2;
+/// Chunks that are checked and wait to be stored, and acknowledgements that wait for the sender.
+const CHUNKS_IN_FLIGHT: usize = 2;
 const LONGEST_CHUNK_ID: usize = 64;
 
-type Acks = Pin<Box<dyn Stream<Item = Result<proto::IngestTransactionsResponse, Status>> + Send>>;
+type Ack = Result<proto::IngestTransactionsResponse, Status>;
+type Acks = Pin<Box<dyn Stream<Item = Ack> + Send>>;
 
 /// Stores the chunks of a stream one after the other.
-pub(super) fn answer(
-    app: Arc<App>,
-    mut chunks: Streaming<proto::IngestTransactionsRequest>,
-) -> Acks {
-    let (sender, receiver) = mpsc::channel(ACKS_IN_FLIGHT);
-    tokio::spawn(async move {
-        let mut seen = OccurrenceCounter::default();
-        while let Some(chunk) = chunks.next().await {
-            let stored = match chunk {
-                Ok(chunk) => {
-                    let app = Arc::clone(&app);
-                    blocking(move || store(&app, chunk, seen)).await
-                }
-                Err(status) => Err(status),
-            };
-            let ack = match stored {
-                Ok((ack, remembered)) => {
-                    seen = remembered;
-                    Ok(ack)
-                }
-                Err(status) => {
-                    // The sender may be gone by now, and then nobody needs to know.
-                    let _ = sender.send(Err(status)).await;
-                    return;
-                }
-            };
-            if sender.send(ack).await.is_err() {
-                return;
-            }
-        }
-    });
+pub(super) fn answer(app: Arc<App>, chunks: Streaming<proto::IngestTransactionsRequest>) -> Acks {
+    let (checked, to_store) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let (acks, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    tokio::spawn(check_all(Arc::clone(&app), chunks, checked));
+    tokio::spawn(store_all(app, to_store, acks));
     Box::pin(ReceiverStream::new(receiver))
 }
 
-fn store(
+type Checked = Result<(String, CheckedChunk), Status>;
+
+/// Ends with the stream, with the first chunk that is refused as a whole, or when nobody stores.
+async fn check_all(
+    app: Arc<App>,
+    mut chunks: Streaming<proto::IngestTransactionsRequest>,
+    checked: Sender<Checked>,
+) {
+    let mut stream = StreamIngest::default();
+    while let Some(chunk) = chunks.next().await {
+        let outcome = match chunk {
+            Ok(chunk) => {
+                let app = Arc::clone(&app);
+                blocking(move || check(&app, chunk, stream)).await
+            }
+            Err(status) => Err(status),
+        };
+        let (chunk, goes_on) = match outcome {
+            Ok((chunk, stream)) => (Ok(chunk), Some(stream)),
+            Err(status) => (Err(status), None),
+        };
+        match (checked.send(chunk).await, goes_on) {
+            (Ok(()), Some(next)) => stream = next,
+            _ => return,
+        }
+    }
+}
+
+/// Ends when there are no more chunks, when the store fails, or when the sender is gone.
+async fn store_all(app: Arc<App>, mut checked: Receiver<Checked>, acks: Sender<Ack>) {
+    while let Some(chunk) = checked.recv().await {
+        let ack = match chunk {
+            Ok((chunk_id, chunk)) => {
+                let app = Arc::clone(&app);
+                blocking(move || {
+                    let outcome = chunk.store(app.store()).map_err(|error| from_store(&error))?;
+                    Ok(acknowledge(chunk_id, outcome))
+                })
+                .await
+            }
+            Err(status) => Err(status),
+        };
+        let is_last = ack.is_err();
+        if acks.send(ack).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn check(
     app: &App,
     chunk: proto::IngestTransactionsRequest,
-    seen: OccurrenceCounter,
-) -> Result<(proto::IngestTransactionsResponse, OccurrenceCounter), Status> {
+    mut stream: StreamIngest,
+) -> Result<((String, CheckedChunk), StreamIngest), Status> {
     let proto::IngestTransactionsRequest { chunk_id, lines } = chunk;
     check_rows("lines", lines.len())?;
     if chunk_id.len() > LONGEST_CHUNK_ID {
@@ -71,9 +97,8 @@ fn store(
         return Err(invalid_field("chunk_id", problem));
     }
     let drafts = lines.into_iter().map(line).collect();
-    let mut stream = StreamIngest::resume(app.store(), &app.config().currency, seen);
-    let outcome = stream.append(drafts).map_err(|error| from_store(&error))?;
-    Ok((acknowledge(chunk_id, outcome), stream.into_seen()))
+    let checked = stream.check(drafts, &app.config().currency);
+    Ok(((chunk_id, checked), stream))
 }
 
 fn acknowledge(chunk_id: String, outcome: ChunkOutcome) -> proto::IngestTransactionsResponse {

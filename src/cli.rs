@@ -23,6 +23,7 @@ mod score;
 mod serve;
 mod settings;
 mod signal;
+mod simulate;
 mod status;
 mod table;
 mod train;
@@ -99,7 +100,7 @@ enum Command {
     Score(Remote<score::ScoreArgs>),
     /// List features, or compute them for customers
     #[command(after_help = "Example:\n  patron features get --customer 17850 --model churn")]
-    Features(Remote<features::FeaturesArgs>),
+    Features(features::FeaturesArgs),
     /// List models and versions, promote, roll back, delete
     #[command(after_help = "Example:\n  patron models version churn@champion --evaluation")]
     Models(Remote<models::ModelsArgs>),
@@ -109,6 +110,11 @@ enum Command {
     /// Show or erase what is stored of a customer
     #[command(after_help = "Example:\n  patron customers show 17850")]
     Customers(Remote<customers::CustomersArgs>),
+    /// Write the transactions of a shop whose truth is known, and the truth
+    #[command(
+        after_help = "Example:\n  patron simulate --customers 10000 --months 24 --output shop"
+    )]
+    Simulate(simulate::SimulateArgs),
 }
 
 /// A command that talks to a server.
@@ -166,10 +172,11 @@ impl Command {
             Self::Predict(remote) => remote.run(predict::run).await,
             Self::Forecast(remote) => remote.run(forecast::run).await,
             Self::Score(remote) => remote.run(score::run).await,
-            Self::Features(remote) => remote.run(features::run).await,
+            Self::Features(args) => features::run(args).await,
             Self::Models(remote) => remote.run(models::run).await,
             Self::Jobs(remote) => remote.run(jobs::run).await,
             Self::Customers(remote) => remote.run(customers::run).await,
+            Self::Simulate(args) => simulate::run(args).await,
         }
     }
 }

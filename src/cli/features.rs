@@ -1,5 +1,6 @@
 //! `patron features`: what models see.
 
+mod export;
 mod vectors;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use crate::grpc::proto::{
     ModelSelector,
 };
 
+use super::Remote;
 use super::arguments::{ModelReference, customers, time};
 use super::client::{Services, Session};
 use super::exit::Failure;
@@ -31,51 +33,68 @@ pub(super) struct FeaturesArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum FeaturesAction {
     /// List the features with their meaning
-    List {
-        /// A model, as NAME, NAME@ALIAS or NAME/VERSION: the features that it was trained with
-        /// [default: all that the server computes]
-        #[arg(long)]
-        model: Option<String>,
-    },
+    List(Remote<ListArgs>),
     /// Compute the features of customers, as a prediction would
-    Get {
-        /// Keys of customers
-        #[arg(long, value_name = "ID", num_args = 1.., required = true)]
-        customer: Vec<String>,
-        /// A model, as NAME, NAME@ALIAS or NAME/VERSION: the features that it was trained with
-        /// [default: all that the server computes]
-        #[arg(long)]
-        model: Option<String>,
-        /// See only what was known before this time or date [default: the server's present]
-        #[arg(long, value_name = "TIME")]
-        as_of: Option<String>,
-    },
+    Get(Remote<GetArgs>),
+    /// Compute the features of all customers at past dates, and write them to a Parquet file
+    #[command(
+        after_help = "Example:\n  patron features export --as-of 2011-06-01 2011-09-01 --output features.parquet"
+    )]
+    Export(export::ExportArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+struct ListArgs {
+    /// A model, as NAME, NAME@ALIAS or NAME/VERSION: the features that it was trained with
+    /// [default: all that the server computes]
+    #[arg(long)]
+    model: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+struct GetArgs {
+    /// Keys of customers
+    #[arg(long, value_name = "ID", num_args = 1.., required = true)]
+    customer: Vec<String>,
+    /// A model, as NAME, NAME@ALIAS or NAME/VERSION: the features that it was trained with
+    /// [default: all that the server computes]
+    #[arg(long)]
+    model: Option<String>,
+    /// See only what was known before this time or date [default: the server's present]
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<String>,
 }
 
 /// Works with features.
-pub(super) async fn run(args: FeaturesArgs, session: &mut Session) -> Result<(), Failure> {
+pub(super) async fn run(args: FeaturesArgs) -> Result<(), Failure> {
     match args.action {
-        FeaturesAction::List { model } => {
-            let (model, selector) = reference(model)?;
-            let request = ListFeaturesRequest { model, selector, ..Default::default() };
-            let features = list(&session.connect().await?, request).await?;
-            session.output.report(&features)?;
-        }
-        FeaturesAction::Get { customer, model, as_of } => {
-            let (model, selector) = reference(model)?;
-            let request = BatchGetFeaturesRequest {
-                customer_ids: customers(customer)?,
-                as_of: time("--as-of", as_of.as_deref())?.map(wire_time),
-                model,
-                selector,
-                encoding: FeatureEncoding::Floats.into(),
-            };
-            let names = request.customer_ids.clone();
-            let services = session.connect().await?;
-            let response = services.features().batch_get_features(request).await?.into_inner();
-            session.output.report(&Vectors { names, response })?;
-        }
+        FeaturesAction::List(remote) => remote.run(show_list).await,
+        FeaturesAction::Get(remote) => remote.run(get).await,
+        FeaturesAction::Export(args) => export::run(args).await,
     }
+}
+
+async fn show_list(args: ListArgs, session: &mut Session) -> Result<(), Failure> {
+    let (model, selector) = reference(args.model)?;
+    let request = ListFeaturesRequest { model, selector, ..Default::default() };
+    let features = list(&session.connect().await?, request).await?;
+    session.output.report(&features)?;
+    Ok(())
+}
+
+async fn get(args: GetArgs, session: &mut Session) -> Result<(), Failure> {
+    let (model, selector) = reference(args.model)?;
+    let request = BatchGetFeaturesRequest {
+        customer_ids: customers(args.customer)?,
+        as_of: time("--as-of", args.as_of.as_deref())?.map(wire_time),
+        model,
+        selector,
+        encoding: FeatureEncoding::Floats.into(),
+    };
+    let names = request.customer_ids.clone();
+    let services = session.connect().await?;
+    let response = services.features().batch_get_features(request).await?.into_inner();
+    session.output.report(&Vectors { names, response })?;
     Ok(())
 }
 

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Compares Patron with what one would use instead, side by side in one run. See README.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import environment
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    features = commands.add_parser("features", help="the feature pass, against DuckDB and Polars")
+    features.add_argument("--as-ofs", type=numbers, default=[1, 12], help="numbers of as-of dates [1,12]")
+    features.add_argument("--sources", type=words, default=["parquet", "store"],
+                          help="where Patron reads [parquet,store]")
+    features.add_argument("--check", action="store_true", help="only compare everyone's values with a slow reference")
+    ingest = commands.add_parser("ingest", help="taking lines in, against SQLite, DuckDB and PostgreSQL")
+    ingest.add_argument("--load-command", help="a program that streams the lines in and prints lines_per_s=; "
+                        "{endpoint}, {parquet}, {mapping} and {lines} are replaced [a client in Python]")
+    lookup = commands.add_parser("lookup", help="one customer, against SQLite and DuckDB")
+    lookup.add_argument("--lookups", type=int, default=5000, help="random customers [5000]")
+    lookup.add_argument("--seconds", type=float, default=60, help="stop a reader after this long [60]")
+    lookup.add_argument("--in-process-command", help="a program that prints p50_us= and p99_us= of lookups without "
+                        "a network; {data_directory} is replaced")
+    for command in (features, ingest, lookup):
+        command.add_argument("--lines", type=int, default=1_000_000, help="lines to simulate [1000000]")
+        command.add_argument("--data", type=Path, help="a directory with transactions.parquet and mapping.toml instead")
+        command.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts [3]")
+    return parser.parse_args()
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def words(text: str) -> list[str]:
+    found = text.split(",")
+    if not set(found) <= {"parquet", "store"}:
+        raise argparse.ArgumentTypeError("expected parquet, store or both")
+    return found
+
+
+def main() -> int:
+    args = arguments()
+    environment.enter()
+    from importlib import import_module
+
+    from measure import Failed
+
+    try:
+        return import_module(args.command).main(args)
+    except (environment.Unavailable, Failed) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

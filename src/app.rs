@@ -48,7 +48,8 @@ impl App {
     pub fn open(config: Config) -> Result<Self, StartError> {
         let store =
             TransactionStore::open(&config.data_directory, config.clock.clone(), &config.currency)?
-                .with_tail_limit(config.tail_bytes);
+                .with_tail_limit(config.tail_bytes)
+                .with_cache(config.cache_bytes);
         let control = ControlStore::open(&config.data_directory)?;
         let catalog = ModelCatalog::new(ModelRepository::open(&config.model_directory)?);
         catalog.refresh()?;

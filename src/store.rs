@@ -10,6 +10,7 @@ mod append;
 mod audit;
 mod bulk;
 mod bytes;
+mod cache;
 mod commit;
 mod control;
 mod database;
@@ -32,6 +33,7 @@ mod tail;
 mod tails;
 mod texts;
 mod transactions;
+mod versions;
 
 pub use self::audit::AuditEntry;
 pub use self::bulk::{Bulk, BulkLine, BulkOutcome};

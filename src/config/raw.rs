@@ -77,6 +77,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "memory for lines that arrived and are not packed yet, 1 to 65536 MiB; at half of it they are packed, beyond it ingest waits",
     },
     Setting {
+        key: "store.cache_mib",
+        default: "0",
+        meaning: "memory for histories of customers that were asked about lately, 0 to 65536 MiB; 0 reads them from the database each time",
+    },
+    Setting {
         key: "jobs.workers",
         default: "1",
         meaning: "jobs that the server runs at a time, 0 to 64; 0 leaves them to patron worker",

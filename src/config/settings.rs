@@ -31,6 +31,8 @@ pub struct Config {
     pub as_of: AsOfSetting,
     /// Memory for lines that are not packed yet, in bytes.
     pub tail_bytes: usize,
+    /// Memory for histories that were read lately, in bytes.
+    pub cache_bytes: usize,
     /// Jobs at a time.
     pub job_workers: usize,
     /// Threads of one job.
@@ -97,6 +99,7 @@ impl Config {
         let drain = check.number("server.drain_seconds", 0, 3_600);
         let as_of = check.parse("serving.as_of", "now or latest", as_of);
         let tail = check.number("store.tail_mib", 1, 65_536);
+        let cache = check.number("store.cache_mib", 0, 65_536);
         let workers = check.number("jobs.workers", 0, 64);
         let threads = check.threads();
         let filter =
@@ -112,6 +115,7 @@ impl Config {
             drain: Duration::from_secs(drain?),
             as_of: as_of?,
             tail_bytes: (tail? as usize) << 20,
+            cache_bytes: (cache? as usize) << 20,
             job_workers: workers? as usize,
             job_threads: threads?,
             file_directories: check.directories(loopback),

@@ -132,6 +132,11 @@ pub(super) fn from_store(error: &StoreError) -> Status {
             "INTERNAL",
             "the server's data directory is not writable; nothing of this call was stored",
         ),
+        StoreError::Io { .. } => status(
+            Code::Internal,
+            "INTERNAL",
+            "the server's disk failed; nothing of this call was stored; the server's log tells more",
+        ),
         StoreError::Corrupt { .. }
         | StoreError::Foreign { .. }
         | StoreError::FutureFormat { .. } => status(

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::store::{Bulk, BulkLine, BulkOutcome, StoreError, TransactionStore};
-use crate::transaction::{ImportReport, Refusal, ReportBuilder, StoreOutcome, Timestamp};
+use crate::transaction::{ImportReport, Refusal, ReportBuilder, StoreOutcome};
 
 use super::file::{self, ReadFileError, TransactionFile};
 use super::mapping::{InvalidMapping, Mapping};
@@ -103,11 +103,9 @@ pub fn import(
     let mapping = Mapping::parse(&request.mapping)?;
     let rows = file::open(&request.path, &mapping)?;
     let sha256 = sha256(&request.path);
-    let now = store.now();
     let mut import = Import {
         bulk: store.bulk(BULK_MEMORY),
         report: ReportBuilder::new(),
-        now,
         currency: &request.currency,
     };
     import.read(rows, &mut |fraction| tick(fraction * READING))?;
@@ -124,7 +122,6 @@ pub fn import(
 struct Import<'a> {
     bulk: Bulk<'a>,
     report: ReportBuilder,
-    now: Timestamp,
     currency: &'a str,
 }
 
@@ -142,11 +139,11 @@ impl Import<'_> {
         tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
     ) -> Result<(), ImportError> {
         let total = rows.rows_hint();
-        let (now, currency) = (self.now, self.currency);
+        let currency = self.currency;
         let (sender, receiver) = sync_channel(BATCHES_IN_FLIGHT);
         thread::scope(|scope| {
             // The thread ends when the receiver is dropped, at the latest.
-            scope.spawn(move || check_rows(rows, now, currency, &sender));
+            scope.spawn(move || check_rows(rows, currency, &sender));
             let mut read = 0_u64;
             for batch in receiver {
                 let batch: Vec<CheckedRow> = batch?;
@@ -179,14 +176,13 @@ impl Import<'_> {
 /// Hands the checked rows over in batches, until the end, an error, or nobody takes them.
 fn check_rows(
     rows: TransactionFile,
-    now: Timestamp,
     currency: &str,
     batches: &SyncSender<Result<Vec<CheckedRow>, ReadFileError>>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     for row in rows {
         match row {
-            Ok(row) => batch.push(check_row(row, now, currency)),
+            Ok(row) => batch.push(check_row(row, currency)),
             Err(error) => {
                 // Where nobody takes it, the import has failed already.
                 let _ = batches.send(Err(error));
@@ -203,9 +199,9 @@ fn check_rows(
     let _ = batches.send(Ok(batch));
 }
 
-fn check_row(row: SourceRow, now: Timestamp, currency: &str) -> CheckedRow {
+fn check_row(row: SourceRow, currency: &str) -> CheckedRow {
     let (number, fingerprint) = (row.row, row.fingerprint);
-    let recorded_at = row.recorded_at.unwrap_or(now);
+    let recorded_at = row.recorded_at;
     let line = row.check(currency).map(|line| {
         let content = line.content();
         BulkLine { line, content, recorded_at, fingerprint }

@@ -10,7 +10,7 @@ use crate::model::{FitError, FitRun};
 use crate::repository::RepositoryError;
 use crate::scoring::{Scoring, ScoringError, ScoringRequest};
 use crate::serving::{ModelCatalog, ServingError};
-use crate::store::{ControlStore, JobFailure, JobKind, NewJob, TransactionStore};
+use crate::store::{ControlStore, JobFailure, JobKind, NewJob, StoreError, TransactionStore};
 use crate::training::{Training, TrainingError, TrainingRequest};
 
 /// What jobs work on.
@@ -110,7 +110,7 @@ fn import_reason(error: &ImportError) -> &'static str {
         ImportError::Mapping(_) => "INVALID_MAPPING",
         ImportError::File(_) => "INVALID_FIELD",
         ImportError::Refused { .. } => "TOO_MANY_REFUSALS",
-        ImportError::Store(_) => "INTERNAL",
+        ImportError::Store(error) => store_reason(error),
         ImportError::Cancelled => "CANCELLED",
     }
 }
@@ -126,6 +126,7 @@ fn training_reason(error: &TrainingError) -> &'static str {
         | TrainingError::NoData { .. }
         | TrainingError::NoPopulation { .. } => "NOT_ENOUGH_DATA",
         TrainingError::Repository(error) => repository_reason(error),
+        TrainingError::Store(error) => store_reason(error),
         _ => "INTERNAL",
     }
 }
@@ -135,6 +136,19 @@ fn scoring_reason(error: &ScoringError) -> &'static str {
         ScoringError::Kind { .. } => "WRONG_MODEL_KIND",
         ScoringError::Output { .. } => "INVALID_FIELD",
         ScoringError::Serving(ServingError::Repository(error)) => repository_reason(error),
+        ScoringError::Serving(ServingError::Store(error)) | ScoringError::Store(error) => {
+            store_reason(error)
+        }
+        _ => "INTERNAL",
+    }
+}
+
+fn store_reason(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Full { .. } | StoreError::Busy { .. } => "OVERLOADED",
+        StoreError::Corrupt { .. }
+        | StoreError::Foreign { .. }
+        | StoreError::FutureFormat { .. } => "CORRUPT_DATA",
         _ => "INTERNAL",
     }
 }

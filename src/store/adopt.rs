@@ -33,9 +33,11 @@ impl TransactionStore {
         if !has_rows {
             return Ok(());
         }
-        tracing::info!("packing the lines of an older format; this takes a moment");
         let adopted = self.write(&writer, Durability::Full, |writing| {
             let state = Adoption::new(writing).run()?;
+            if state.lines > 0 {
+                tracing::info!(lines = state.lines, "packed the lines of an older format");
+            }
             state.save(writing.connection)?;
             Ok(writing.connection.execute_batch("DROP TABLE line; DROP TABLE customer_1")?)
         });

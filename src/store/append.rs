@@ -117,7 +117,7 @@ impl TransactionStore {
             let mut commit = Commit::new(writing);
             let mut outcomes = Vec::with_capacity(calls.len());
             for lines in &calls {
-                let each = lines.iter().map(|line| commit.add(line, recorded_at));
+                let each = lines.iter().map(|line| commit.add(line, recorded_at, false));
                 outcomes.push(each.collect::<Result<Vec<_>, Fault>>()?);
             }
             let stored = commit.store()?;

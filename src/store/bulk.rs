@@ -3,9 +3,10 @@
 //!
 //! Dividing needs no lock. Memory holds one partition, and the rest lies in a file without a name.
 
-use std::collections::HashMap;
 use std::io;
 use std::ops::ControlFlow;
+
+use foldhash::HashMap;
 
 use crate::transaction::{ImportReport, LineIdentity, SymbolTable, Timestamp, TransactionLine};
 
@@ -29,8 +30,9 @@ pub struct BulkLine {
     pub line: TransactionLine,
     /// [`TransactionLine::content`].
     pub content: LineIdentity,
-    /// When the shop's systems knew of it.
-    pub recorded_at: Timestamp,
+    /// When the shop's systems knew of it, where the source tells; otherwise it is the time of the
+    /// import.
+    pub recorded_at: Option<Timestamp>,
     /// Names the cells of its row.
     pub fingerprint: u64,
 }
@@ -74,6 +76,7 @@ pub struct Bulk<'a> {
     /// The customer of each order with numbered lines; `None` when there are several.
     pub(super) orders: HashMap<u64, Option<i64>>,
     lines: u64,
+    now: Timestamp,
 }
 
 impl TransactionStore {
@@ -86,8 +89,9 @@ impl TransactionStore {
             spill: Spill::new(2 * PARTITIONS, memory, directory),
             symbols: SymbolTable::default(),
             products: Vec::new(),
-            orders: HashMap::new(),
+            orders: HashMap::default(),
             lines: 0,
+            now: self.now(),
         }
     }
 }
@@ -101,7 +105,8 @@ impl Bulk<'_> {
         let line = &new.line;
         let (key, partition) = place(line);
         let symbols = &mut self.symbols;
-        let numbered = row::record(line, 0, new.recorded_at, |text| {
+        let recorded_at = new.recorded_at.unwrap_or(self.now);
+        let numbered = row::record(line, 0, recorded_at, |text| {
             Ok::<_, std::convert::Infallible>(symbols.intern(text).raw())
         });
         let Ok(record) = numbered;
@@ -112,7 +117,7 @@ impl Bulk<'_> {
             bytes.extend_from_slice(&key.to_le_bytes());
             bytes.extend_from_slice(new.content.as_bytes());
             bytes.extend_from_slice(&new.fingerprint.to_le_bytes());
-            put(bytes, row);
+            put(bytes, row << 1 | u64::from(new.recorded_at.is_some()));
             put_text(bytes, line.customer_id.as_ref().map_or("", |id| id.as_str()));
             record.write(&Record::default(), bytes);
         });
@@ -156,7 +161,7 @@ impl Bulk<'_> {
             store.tails.push(&state, run);
         }
         store.latest.advance(state.last_recorded_at);
-        store.database.restart_log(&writer)?;
+        store.maintenance.empty_log_soon();
         Ok(report)
     }
 
@@ -199,6 +204,8 @@ pub(super) struct Item<'a> {
     pub(super) customer: &'a str,
     /// Its place among the rows of the import.
     pub(super) row: u64,
+    /// Whether the source told when the line became known.
+    pub(super) is_told: bool,
     pub(super) content: LineIdentity,
     pub(super) fingerprint: u64,
     /// Its symbols are those of the import.
@@ -223,10 +230,11 @@ impl<'a> Item<'a> {
         let key = i64::from_le_bytes(bytes.take(8)?.try_into().ok()?);
         let content = LineIdentity::from_bytes(bytes.take(16)?.try_into().ok()?);
         let fingerprint = u64::from_le_bytes(bytes.take(8)?.try_into().ok()?);
-        let row = bytes.number()?;
+        let place = bytes.number()?;
+        let (row, is_told) = (place >> 1, place & 1 == 1);
         let customer = bytes.text()?;
         let record = Record::read(bytes, &Record::default())?;
-        Some(Self { key, customer, row, content, fingerprint, record })
+        Some(Self { key, customer, row, is_told, content, fingerprint, record })
     }
 
     /// Whether the line has no customer.

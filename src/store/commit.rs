@@ -1,8 +1,8 @@
 //! One commit of lines that arrived: what is new, what was there, what is corrected.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
+use foldhash::{HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use crate::transaction::{
@@ -17,6 +17,7 @@ use super::row::{number_print, sale_print, stored_line};
 use super::state::State;
 use super::tail::{BatchBuilder, Change, Run, Tail};
 use super::transactions::Writing;
+use super::versions::Versions;
 
 /// A line that is to be stored.
 #[derive(Clone, Debug)]
@@ -110,10 +111,10 @@ impl Writing<'_> {
     }
 }
 
-/// The versions of one numbered line.
+/// One numbered line, as far as it is known.
 #[derive(Debug, Default)]
-struct Versions {
-    prints: Vec<u128>,
+struct Numbered {
+    versions: Versions,
     /// Whose the current version is, and its digest when this commit brought it.
     current: Option<(i64, Option<LineIdentity>)>,
 }
@@ -134,9 +135,9 @@ pub(super) struct Commit<'a> {
     state: State,
     batch: BatchBuilder,
     known: HashMap<i64, Known>,
-    /// Orders whose stored lines are among `versions`.
+    /// Orders whose stored lines are among `numbered`.
     orders: HashSet<u64>,
-    versions: HashMap<u128, Versions>,
+    numbered: HashMap<u128, Numbered>,
     /// Lines without a number that this commit has seen.
     sales: HashSet<u128>,
     buffer: Vec<u8>,
@@ -150,10 +151,10 @@ impl<'a> Commit<'a> {
             tail: &writing.tail,
             state: writing.state,
             batch: BatchBuilder::default(),
-            known: HashMap::new(),
-            orders: HashSet::new(),
-            versions: HashMap::new(),
-            sales: HashSet::new(),
+            known: HashMap::default(),
+            orders: HashSet::default(),
+            numbered: HashMap::default(),
+            sales: HashSet::default(),
             buffer: Vec::new(),
         }
     }
@@ -172,11 +173,13 @@ impl<'a> Commit<'a> {
         Ok(Some((state, batch.run(state.last_batch))))
     }
 
-    /// Adds one line.
+    /// Adds one line. `is_told` when its source tells `recorded_at`, and it is not just the time of
+    /// arrival.
     pub(super) fn add(
         &mut self,
         new: &NewLine,
         recorded_at: Timestamp,
+        is_told: bool,
     ) -> Result<AppendOutcome, Fault> {
         let key = self.key(&new.line)?;
         let (connection, symbols) = (self.connection, &mut self.memory.symbols);
@@ -184,7 +187,8 @@ impl<'a> Commit<'a> {
             row::intern(connection, symbols, text)
         })?;
         if record.is_numbered() {
-            self.add_numbered(key, &record, new.content)
+            let told = is_told.then_some(record.recorded_at);
+            self.add_numbered(key, &record, told, new.content)
         } else {
             self.add_unnumbered(key, &record, new.content)
         }
@@ -215,17 +219,18 @@ impl<'a> Commit<'a> {
         &mut self,
         key: i64,
         record: &Record<'_>,
+        told: Option<i64>,
         content: LineIdentity,
     ) -> Result<AppendOutcome, Fault> {
         let number = number_print(record, &mut self.buffer);
         let print = sale_print(key, record, &mut self.buffer);
         self.recall(record.order_key().raw())?;
-        let versions = self.versions.entry(number).or_default();
-        if versions.prints.contains(&print) {
+        let line = self.numbered.entry(number).or_default();
+        if line.versions.has(print, told) {
             return Ok(AppendOutcome::Duplicate);
         }
-        versions.prints.push(print);
-        let Some((owner, old)) = versions.current.replace((key, Some(content))) else {
+        line.versions.push(print, record.recorded_at);
+        let Some((owner, old)) = line.current.replace((key, Some(content))) else {
             self.push(key, Change::Add, record, content);
             return Ok(AppendOutcome::Accepted);
         };
@@ -275,11 +280,12 @@ impl<'a> Commit<'a> {
         Ok(sales.contains(&print))
     }
 
-    /// Brings what is stored of an order into `versions`, whoever its lines belong to.
+    /// Brings what is stored of an order into `numbered`, whoever its lines belong to.
     fn recall(&mut self, order: u64) -> Result<(), Fault> {
         if !self.orders.insert(order) {
             return Ok(());
         }
+        let mut is_last = Vec::new();
         for owner in self.owners(order)? {
             let upto = self.state.last_batch;
             let history = StoredHistory::load(self.connection, self.tail, owner, upto)?;
@@ -287,12 +293,16 @@ impl<'a> Commit<'a> {
             for old in history.records()?.iter().filter(is_wanted) {
                 let number = number_print(old, &mut self.buffer);
                 let print = sale_print(owner, old, &mut self.buffer);
-                let versions = self.versions.entry(number).or_default();
-                versions.prints.push(print);
+                let line = self.numbered.entry(number).or_default();
+                line.versions.push(print, old.recorded_at);
                 if old.is_current() {
-                    versions.current = Some((owner, None));
+                    is_last.push((number, print));
+                    line.current = Some((owner, None));
                 }
             }
+        }
+        for (number, print) in is_last {
+            self.numbered.entry(number).or_default().versions.end_with(print);
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Database {
 
     /// The one connection that writes.
     pub(super) fn writer(&self) -> MutexGuard<'_, Connection> {
-        // A panic in a writer leaves an open transaction at most, which rusqlite rolls back.
+        // A panic in a writer leaves an open transaction at most, which the next one rolls back.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,7 +69,7 @@ impl Database {
             None => {
                 let connection = connect(&self.path)?;
                 connection
-                    .pragma_update(None, "query_only", true)
+                    .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
                     .map_err(|error| self.error(&error))?;
                 Ok(connection)
             }
@@ -92,34 +92,30 @@ impl Database {
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let begin = match durability {
-            Durability::Full => "BEGIN IMMEDIATE",
+            Durability::Full => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
             Durability::Relaxed => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
         };
+        // A panic may have left one open.
+        roll_back(writer);
         let outcome = writer.execute_batch(begin).map_err(Fault::from).and_then(|()| {
             let outcome = work(writer)?;
             writer.execute_batch("COMMIT")?;
             Ok(outcome)
         });
-        // After some failures, such as a full disk, the transaction is gone already.
-        if outcome.is_err()
-            && !writer.is_autocommit()
-            && let Err(error) = writer.execute_batch("ROLLBACK")
-        {
-            tracing::debug!(%error, "rollback after a failed transaction");
-        }
-        if durability == Durability::Relaxed {
-            writer.execute_batch("PRAGMA synchronous = FULL")?;
+        if outcome.is_err() {
+            roll_back(writer);
         }
         outcome
     }
 
-    /// Moves the rest of the write-ahead log into the database and cuts it. Where a reader still
-    /// needs it, that is left to the next time.
-    pub(super) fn restart_log(&self, writer: &Connection) -> Result<(), StoreError> {
+    /// Moves the rest of the write-ahead log into the database and cuts it. `false` where a reader
+    /// still needs it.
+    pub(super) fn restart_log(&self, writer: &Connection) -> Result<bool, StoreError> {
         let restart = || {
             writer.busy_timeout(Duration::ZERO)?;
-            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-            writer.busy_timeout(BUSY)
+            let emptied = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            writer.busy_timeout(BUSY)?;
+            emptied.map(|is_busy: bool| !is_busy)
         };
         restart().map_err(|error| self.error(&error))
     }
@@ -135,6 +131,15 @@ impl Database {
     }
 }
 
+/// Drops an open transaction. After some failures, such as a full disk, there is none any more.
+fn roll_back(writer: &Connection) {
+    if !writer.is_autocommit()
+        && let Err(error) = writer.execute_batch("ROLLBACK")
+    {
+        tracing::debug!(%error, "rollback after a failed transaction");
+    }
+}
+
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let fail = |error: rusqlite::Error| StoreError::from_sqlite(path, &error);
     if let Some(folder) = path.parent() {
@@ -147,6 +152,10 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    // SQLite opens a file that may not be written for reading, and says nothing.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(fail)? {
+        return Err(StoreError::ReadOnly { path: path.to_owned() });
+    }
     connection.busy_timeout(BUSY).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Without it SQLite compiles a statement anew at each execution when a partial index makes the
@@ -157,7 +166,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA secure_delete = ON;
-             PRAGMA cache_size = -65536;
+             PRAGMA cache_size = -32768;
              PRAGMA temp_store = MEMORY;
              PRAGMA foreign_keys = ON;",
         )

@@ -61,8 +61,20 @@ pub enum StoreError {
         /// What was found.
         detail: String,
     },
+    /// The medium failed to read or write, or a quota or limit forbids it.
+    #[error(
+        "{path}: the disk failed ({detail}); check the disk, quotas and limits of file sizes; nothing of this call was stored"
+    )]
+    Io {
+        /// The database.
+        path: PathBuf,
+        /// The database's words.
+        detail: String,
+    },
     /// The directory or file could not be opened or made.
-    #[error("{path}: {detail}")]
+    #[error(
+        "{path}: cannot be used ({detail}); check that the data directory is a directory and may be written"
+    )]
     Open {
         /// The file.
         path: PathBuf,
@@ -84,6 +96,7 @@ impl StoreError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
             Some(ErrorCode::NotADatabase) => Self::Foreign { path },
+            Some(ErrorCode::SystemIoFailure) => Self::Io { path, detail: error.to_string() },
             Some(ErrorCode::CannotOpen) => Self::Open { path, detail: error.to_string() },
             _ => Self::Corrupt { path, detail: error.to_string() },
         }

@@ -14,13 +14,15 @@ const LOG_BYTES: u64 = 64 << 20;
 /// How often to look when nobody calls.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long packing waits at most for calls that came before it.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// How appends and the thread of a [`Maintainer`] tell each other of their needs.
 #[derive(Debug, Default)]
 pub(super) struct Maintenance {
     closing: AtomicBool,
     running: AtomicBool,
+    /// The log has what must not stay in it.
+    empties_log: AtomicBool,
     wanted: Mutex<bool>,
     bell: Condvar,
 }
@@ -28,6 +30,11 @@ pub(super) struct Maintenance {
 impl Maintenance {
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Asks for the log to be emptied whatever its size, as soon as no reader needs it.
+    pub(super) fn empty_log_soon(&self) {
+        self.empties_log.store(true, Ordering::Release);
     }
 
     fn ring(&self) {
@@ -134,13 +141,17 @@ impl TransactionStore {
     /// read and write; they wait only for what was added meanwhile.
     pub(super) fn empty_log(&self) -> Result<(), StoreError> {
         let log: PathBuf = self.database.path().with_extension("sqlite3-wal");
-        if fs::metadata(log).map_or(0, |log| log.len()) < LOG_BYTES {
+        let is_large = fs::metadata(log).map_or(0, |log| log.len()) >= LOG_BYTES;
+        if !is_large && !self.maintenance.empties_log.load(Ordering::Acquire) {
             return Ok(());
         }
         let connection = self.database.reader()?;
         let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         self.database.release(connection);
         moved.map_err(|error| self.database.error(&error))?;
-        self.database.restart_log(&self.database.writer())
+        if self.database.restart_log(&self.database.writer())? {
+            self.maintenance.empties_log.store(false, Ordering::Release);
+        }
+        Ok(())
     }
 }

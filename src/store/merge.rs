@@ -1,8 +1,8 @@
 //! Merging the lines of a bulk import into the histories, one customer after the other.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use rusqlite::params;
 
 use crate::transaction::{CustomerId, ImportReport, LineIdentity, Symbol, SymbolTable, Timestamp};
@@ -11,13 +11,14 @@ use super::bulk::{Bulk, BulkOutcome, Item};
 use super::commit::{AppendOutcome, Commit, NewLine};
 use super::error::Fault;
 use super::history::StoredHistory;
-use super::pack::last_occurred_at;
+use super::pack::{last_occurred_at, store_orders};
 use super::packed::pack;
 use super::record::Record;
 use super::row::{self, number_print, parse_customer, sale_print, stored_line};
 use super::state::State;
 use super::tail::Run;
 use super::transactions::Writing;
+use super::versions::Versions;
 
 /// The writing half of a bulk import.
 #[derive(Debug)]
@@ -30,9 +31,18 @@ pub(super) struct Merge<'a, 'b> {
     /// Orders whose numbered lines belong to several customers, here or in the store.
     divided: HashSet<u64>,
     /// Their lines: they are stored like lines that arrive, after all others.
-    left: Vec<(u64, NewLine, Timestamp)>,
-    orders: Vec<(u64, i64)>,
+    left: Vec<Left>,
+    orders: Vec<(i64, i64)>,
     buffer: Vec<u8>,
+}
+
+/// A line of a divided order.
+#[derive(Debug)]
+struct Left {
+    row: u64,
+    new: NewLine,
+    recorded_at: Timestamp,
+    is_told: bool,
 }
 
 /// What one customer's lines are resolved against.
@@ -41,8 +51,8 @@ struct Resolved<'a> {
     records: Vec<Record<'a>>,
     /// Digest of each record, where it came with this import.
     contents: Vec<Option<LineIdentity>>,
-    /// Numbered lines: their sales so far, and where the current one stands.
-    versions: HashMap<u128, (Vec<u128>, Option<usize>)>,
+    /// Numbered lines: their versions so far, and where the current one stands.
+    versions: HashMap<u128, (Versions, Option<usize>)>,
     /// Lines without a number.
     sales: HashSet<u128>,
 }
@@ -82,10 +92,10 @@ impl<'a, 'b> Merge<'a, 'b> {
     pub(super) fn settle(&mut self) -> Result<Option<Run>, Fault> {
         self.store_orders()?;
         let mut left = std::mem::take(&mut self.left);
-        left.sort_by_key(|(row, ..)| *row);
+        left.sort_by_key(|left| left.row);
         let mut commit = Commit::new(self.writing);
-        for (_, new, recorded_at) in &left {
-            let outcome = commit.add(new, *recorded_at)?;
+        for Left { new, recorded_at, is_told, .. } in &left {
+            let outcome = commit.add(new, *recorded_at, *is_told)?;
             self.outcome.count(outcome);
         }
         let Some((state, run)) = commit.store()? else {
@@ -129,7 +139,7 @@ impl<'a, 'b> Merge<'a, 'b> {
             self.note_order(key, &change?.1);
         }
         let before = resolved.records.len();
-        let mut counts: HashMap<LineIdentity, u32> = HashMap::new();
+        let mut counts: HashMap<LineIdentity, u32> = HashMap::default();
         for item in items {
             let mut record = self.translate(&item.record);
             if record.is_numbered() && self.divided.contains(&record.order_key().raw()) {
@@ -141,7 +151,7 @@ impl<'a, 'b> Merge<'a, 'b> {
                 *count += 1;
                 record.occurrence = *count;
             }
-            let outcome = self.add(&mut resolved, key, record, item.content, customer.as_ref());
+            let outcome = self.add(&mut resolved, key, (record, item), customer.as_ref());
             self.outcome.count(outcome);
         }
         if resolved.records.len() > before {
@@ -154,11 +164,11 @@ impl<'a, 'b> Merge<'a, 'b> {
         &mut self,
         resolved: &mut Resolved<'r>,
         key: i64,
-        record: Record<'r>,
-        content: LineIdentity,
+        (record, item): (Record<'r>, &Item<'_>),
         customer: Option<&CustomerId>,
     ) -> AppendOutcome {
-        let outcome = match resolved.add(key, record, content, &mut self.buffer) {
+        let content = item.content;
+        let outcome = match resolved.add(key, (record, item.is_told), content, &mut self.buffer) {
             Addition::Duplicate => return AppendOutcome::Duplicate,
             Addition::New => AppendOutcome::Accepted,
             Addition::Corrects(old, content) => {
@@ -176,7 +186,7 @@ impl<'a, 'b> Merge<'a, 'b> {
     }
 
     fn note_order(&mut self, key: i64, record: &Record<'_>) {
-        let order = (record.order_key().raw(), key);
+        let order = (record.order_key().raw() as i64, key);
         if record.is_numbered() && self.orders.last() != Some(&order) {
             self.orders.push(order);
         }
@@ -209,7 +219,8 @@ impl<'a, 'b> Merge<'a, 'b> {
     fn leave(&mut self, item: &Item<'_>, customer: Option<CustomerId>) {
         let stored = stored_line(&item.record, customer, &self.import_symbols);
         let new = NewLine { line: stored.line, content: item.content, occurrence: 0 };
-        self.left.push((item.row, new, stored.recorded_at));
+        let (row, is_told) = (item.row, item.is_told);
+        self.left.push(Left { row, new, recorded_at: stored.recorded_at, is_told });
     }
 
     fn store(&self, key: i64, upto: i64, records: &mut [Record<'_>]) -> Result<(), Fault> {
@@ -223,16 +234,7 @@ impl<'a, 'b> Merge<'a, 'b> {
     fn store_orders(&mut self) -> Result<(), Fault> {
         self.orders.sort_unstable();
         self.orders.dedup();
-        let mut insert = self
-            .writing
-            .connection
-            .prepare_cached("INSERT OR IGNORE INTO order_customer VALUES (?1, ?2)")?;
-        // In the order of the table, where hashes are signed.
-        let place = self.orders.partition_point(|(order, _)| *order <= i64::MAX as u64);
-        let (positive, negative) = self.orders.split_at(place);
-        for (order, key) in negative.iter().chain(positive) {
-            insert.execute(params![*order as i64, key])?;
-        }
+        store_orders(self.writing.connection, &self.orders)?;
         self.orders.clear();
         Ok(())
     }
@@ -252,8 +254,9 @@ impl<'a> Resolved<'a> {
         let sale = sale_print(key, &record, buffer);
         if record.is_numbered() {
             let versions = self.versions.entry(number_print(&record, buffer)).or_default();
-            versions.0.push(sale);
+            versions.0.push(sale, record.recorded_at);
             if record.is_current() {
+                versions.0.end_with(sale);
                 versions.1 = Some(self.records.len());
             }
         } else {
@@ -266,18 +269,19 @@ impl<'a> Resolved<'a> {
     fn add(
         &mut self,
         key: i64,
-        record: Record<'a>,
+        (record, is_told): (Record<'a>, bool),
         content: LineIdentity,
         buffer: &mut Vec<u8>,
     ) -> Addition<'a> {
         let sale = sale_print(key, &record, buffer);
         let mut addition = Addition::New;
         if record.is_numbered() {
-            let (sales, current) = self.versions.entry(number_print(&record, buffer)).or_default();
-            if sales.contains(&sale) {
+            let (versions, current) =
+                self.versions.entry(number_print(&record, buffer)).or_default();
+            if versions.has(sale, is_told.then_some(record.recorded_at)) {
                 return Addition::Duplicate;
             }
-            sales.push(sale);
+            versions.push(sale, record.recorded_at);
             let old = current.replace(self.records.len());
             if let Some(place) = old
                 && let Some(old) = self.records.get_mut(place)
@@ -320,7 +324,7 @@ fn divided(
     let mut orders: Vec<(i64, Option<i64>)> =
         orders.into_iter().map(|(order, owner)| (order as i64, owner)).collect();
     orders.sort_unstable();
-    let mut divided = HashSet::new();
+    let mut divided = HashSet::default();
     for (order, owner) in orders {
         let Some(owner) = owner else {
             divided.insert(order as u64);

@@ -5,7 +5,6 @@
 //! twice or miss one, wherever the step is, and a crash at any moment loses nothing. When all
 //! customers of the sealed part are done, that part of the tail is dropped.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use rusqlite::{Connection, params};
@@ -20,6 +19,8 @@ use super::{StoreError, TransactionStore};
 
 /// Customers of one step. Storing their blobs takes about ten milliseconds.
 const CUSTOMERS_PER_STEP: usize = 512;
+/// Orders of one step.
+const ORDERS_PER_STEP: usize = 8_192;
 /// Bytes of blobs after which a step ends early.
 const BYTES_PER_STEP: usize = 4 << 20;
 /// Bytes of packed batches that are deleted in one transaction.
@@ -32,7 +33,6 @@ struct Packed {
     before: Option<i64>,
     last_occurred_at: i64,
     lines: Vec<u8>,
-    orders: BTreeSet<u64>,
 }
 
 impl TransactionStore {
@@ -44,12 +44,35 @@ impl TransactionStore {
     pub fn pack(&self) -> Result<(), StoreError> {
         let _packing = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(tail) = self.seal()? {
-            if self.pack_customers(&tail)? {
+            if self.pack_orders(&tail)? && self.pack_customers(&tail)? {
                 return self.drop_packed(tail.last_batch);
             }
             // Somebody erased a customer or imported a file: begin with what is there now.
         }
         Ok(())
+    }
+
+    /// Enters the orders of `tail` into their table; `false` when the histories changed meanwhile.
+    /// In the order of the table, so that neighbours share its pages.
+    fn pack_orders(&self, tail: &Tail) -> Result<bool, StoreError> {
+        for orders in tail.orders().chunks(ORDERS_PER_STEP) {
+            if self.maintenance.is_closing() {
+                return Ok(false);
+            }
+            self.let_writers_pass();
+            let writer = self.database.writer();
+            let stored = self.write(&writer, Durability::Relaxed, |writing| {
+                let is_current = writing.state.epoch == tail.epoch;
+                if is_current {
+                    store_orders(writing.connection, orders)?;
+                }
+                Ok(is_current)
+            });
+            if !stored.map_err(|fault| self.database.fault(fault))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Packs what `tail` has of every customer; `false` when the histories changed meanwhile.
@@ -157,18 +180,11 @@ fn pack_one(connection: &Connection, tail: &Tail, key: i64) -> Result<Packed, Fa
     let history = StoredHistory::load(connection, tail, key, tail.last_batch)?;
     let before = history.packed_batch();
     let mut records = history.records()?;
-    let changed = tail.changes(key, before.unwrap_or_default(), tail.last_batch);
-    let mut orders = BTreeSet::new();
-    for change in changed {
-        let (_, record) = change?;
-        orders.extend(record.is_numbered().then(|| record.order_key().raw()));
-    }
     Ok(Packed {
         key,
         before,
         last_occurred_at: last_occurred_at(&records),
         lines: pack(&mut records),
-        orders,
     })
 }
 
@@ -193,12 +209,17 @@ fn store_one(connection: &Connection, upto: i64, one: &Packed) -> Result<bool, F
             .prepare_cached("INSERT OR IGNORE INTO history VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![one.key, upto, one.last_occurred_at, one.lines])?,
     };
+    Ok(changed == 1)
+}
+
+/// Enters orders with numbered lines, in the order of the table.
+pub(super) fn store_orders(connection: &Connection, orders: &[(i64, i64)]) -> Result<(), Fault> {
     let mut insert =
         connection.prepare_cached("INSERT OR IGNORE INTO order_customer VALUES (?1, ?2)")?;
-    for order in &one.orders {
-        insert.execute(params![*order as i64, one.key])?;
+    for (order, customer) in orders {
+        insert.execute([order, customer])?;
     }
-    Ok(changed == 1)
+    Ok(())
 }
 
 /// Deletes some packed batches and returns how many.

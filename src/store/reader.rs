@@ -69,6 +69,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When the database cannot be read.
     pub fn history(&mut self, customer: &CustomerId) -> Result<CustomerHistory, StoreError> {
+        let (cache, upto) = (&self.store.cache, self.state.last_batch);
+        if let Some(history) = cache.find(customer, &self.tail, upto) {
+            return Ok(history);
+        }
         self.read(|reader, connection| {
             let mut history = CustomerHistory::default();
             if let Ok(key) = find_customer(connection, customer)? {
@@ -78,6 +82,7 @@ impl<'a> Reader<'a> {
                     None => Packed { key, last_batch: 0, lines: &[] },
                 };
                 reader.decoder().history(packed, &mut history)?;
+                cache.keep((customer, key), &reader.tail, upto, &history);
             }
             Ok(history)
         })

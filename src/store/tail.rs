@@ -43,6 +43,9 @@ pub(super) struct Run {
     bytes: Vec<u8>,
     /// Hashes of the orders with numbered lines, and whose they are.
     orders: Vec<(u64, i64)>,
+    /// One of sixteen bits per order, by the first bits of its hash: most orders that are looked for
+    /// are not here.
+    order_bits: Vec<u64>,
     last_batch: i64,
 }
 
@@ -59,22 +62,44 @@ impl Run {
         Ok(builder.run(batch))
     }
 
-    fn merge(&self, later: &Self) -> Self {
+    /// One run of consecutive ones.
+    fn merge(runs: &[Arc<Self>]) -> Self {
+        let sum = |size: fn(&Self) -> usize| runs.iter().map(|run| size(run)).sum::<usize>();
         let mut merged = Self {
-            slots: Vec::with_capacity(self.slots.len() + later.slots.len()),
-            bytes: Vec::with_capacity(self.bytes.len() + later.bytes.len()),
-            orders: Vec::with_capacity(self.orders.len() + later.orders.len()),
-            last_batch: later.last_batch,
+            slots: Vec::with_capacity(sum(|run| run.slots.len())),
+            bytes: Vec::with_capacity(sum(|run| run.bytes.len())),
+            orders: Vec::with_capacity(sum(|run| run.orders.len())),
+            ..Self::default()
         };
-        merged.bytes.extend_from_slice(&self.bytes);
-        merged.bytes.extend_from_slice(&later.bytes);
-        let shift = self.bytes.len() as u32;
-        let moved = later.slots.iter().map(|slot| Slot { start: slot.start + shift, ..*slot });
-        merge_sorted(self.slots.iter().copied(), moved, &mut merged.slots);
-        let (own, others) = (self.orders.iter().copied(), later.orders.iter().copied());
-        merge_sorted(own, others, &mut merged.orders);
-        merged.orders.dedup();
+        for run in runs {
+            let shift = merged.bytes.len() as u32;
+            merged.bytes.extend_from_slice(&run.bytes);
+            let moved = run.slots.iter().map(|slot| Slot { start: slot.start + shift, ..*slot });
+            merged.slots.extend(moved);
+            merged.orders.extend_from_slice(&run.orders);
+            merged.last_batch = run.last_batch;
+        }
+        merged.sort();
         merged
+    }
+
+    /// Brings slots and orders into their order; both are sorted in parts already.
+    fn sort(&mut self) {
+        self.slots.sort();
+        self.orders.sort();
+        self.orders.dedup();
+        self.order_bits = vec![0; (self.orders.len() / 4).next_power_of_two()];
+        for (order, _) in &self.orders {
+            let (word, bit) = bit_of(*order, self.order_bits.len());
+            if let Some(word) = self.order_bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+    }
+
+    fn may_have_order(&self, order: u64) -> bool {
+        let (word, bit) = bit_of(order, self.order_bits.len());
+        self.order_bits.get(word).is_some_and(|word| word & bit != 0)
     }
 
     fn of(&self, customer: i64) -> &[Slot] {
@@ -99,13 +124,11 @@ impl Run {
             rest.push(slot.customer, change, &record);
             batches.push(slot.batch);
         }
-        // The slots come in order, so only the orders are to be sorted.
         let mut run = rest.unsorted(self.last_batch);
-        run.orders.sort_unstable();
-        run.orders.dedup();
         for (slot, batch) in run.slots.iter_mut().zip(batches) {
             slot.batch = batch;
         }
+        run.sort();
         Ok(run)
     }
 
@@ -114,9 +137,21 @@ impl Run {
         sealed_blob(self.slots.len(), &self.bytes)
     }
 
-    fn is_within_reach(&self, later: &Self) -> bool {
-        self.bytes.len() + later.bytes.len() < u32::MAX as usize
+    /// Runs of one level have up to eight times as many changes as those of the level below.
+    fn level(&self) -> u32 {
+        self.slots.len().max(1).ilog2() / MERGED.ilog2()
     }
+}
+
+/// So many neighbours of one level or below become one run.
+const MERGED: usize = 8;
+/// Larger runs stay as they are, so that places in their bytes fit 32 bits.
+const LARGEST_RUN: usize = u32::MAX as usize / MERGED;
+
+/// The place of an order's bit among so many words, a power of two.
+fn bit_of(order: u64, words: usize) -> (usize, u64) {
+    let place = (order >> 32) as usize & (words * 64).wrapping_sub(1);
+    (place / 64, 1 << (place % 64))
 }
 
 fn sealed_blob(changes: usize, bytes: &[u8]) -> Vec<u8> {
@@ -138,19 +173,6 @@ fn read_change<'a>(bytes: &mut Bytes<'a>) -> Result<(i64, Change, Record<'a>), F
         Some((customer, change, Record::read(bytes, &Record::default())?))
     };
     read().ok_or_else(|| damaged(WHAT))
-}
-
-fn merge_sorted<T: Copy + Ord>(
-    earlier: impl Iterator<Item = T>,
-    later: impl Iterator<Item = T>,
-    merged: &mut Vec<T>,
-) {
-    let (mut earlier, mut later) = (earlier.peekable(), later.peekable());
-    while let (Some(a), Some(b)) = (earlier.peek(), later.peek()) {
-        merged.extend(if a <= b { earlier.next() } else { later.next() });
-    }
-    merged.extend(earlier);
-    merged.extend(later);
 }
 
 /// The changes of one commit while it is put together.
@@ -188,16 +210,14 @@ impl BatchBuilder {
     /// The changes as they are looked up, under the number of their commit.
     pub(super) fn run(self, batch: i64) -> Run {
         let mut run = self.unsorted(batch);
-        run.slots.sort_unstable();
-        run.orders.sort_unstable();
-        run.orders.dedup();
+        run.sort();
         run
     }
 
     fn unsorted(self, batch: i64) -> Run {
         let Self { mut slots, bytes, orders } = self;
         slots.iter_mut().for_each(|slot| slot.batch = batch);
-        Run { slots, bytes, orders, last_batch: batch }
+        Run { slots, bytes, orders, order_bits: Vec::new(), last_batch: batch }
     }
 }
 
@@ -208,6 +228,8 @@ pub(super) struct Tail {
     pub(super) epoch: i64,
     /// The last commit in here.
     pub(super) last_batch: i64,
+    /// Every commit after this one is in here.
+    since: i64,
     runs: Vec<Arc<Run>>,
     /// Leading runs that are being packed and must not grow.
     sealed: usize,
@@ -216,7 +238,7 @@ pub(super) struct Tail {
 impl Tail {
     /// A tail in which everything up to `last_batch` is packed.
     pub(super) fn empty(epoch: i64, last_batch: i64) -> Self {
-        Self { epoch, last_batch, ..Self::default() }
+        Self { epoch, last_batch, since: last_batch, ..Self::default() }
     }
 
     /// This tail and one commit more.
@@ -224,16 +246,26 @@ impl Tail {
         let mut runs = self.runs.clone();
         let last_batch = run.last_batch;
         runs.push(Arc::new(run));
-        while runs.len() >= self.sealed + 2
-            && let [.., earlier, later] = runs.as_slice()
-            && later.slots.len() * 2 >= earlier.slots.len()
-            && earlier.is_within_reach(later)
+        while let Some(start) = self.merged_from(&runs)
+            && let Some(small) = runs.get(start..)
         {
-            let merged = Arc::new(earlier.merge(later));
-            runs.truncate(runs.len() - 2);
+            let merged = Arc::new(Run::merge(small));
+            runs.truncate(start);
             runs.push(merged);
         }
-        Self { epoch: self.epoch, last_batch, runs, sealed: self.sealed }
+        Self { last_batch, runs, ..*self }
+    }
+
+    /// Where the runs begin that are to be merged: the last ones, when there are enough of some level
+    /// or below. So there are at most [`MERGED`] runs for each level.
+    fn merged_from(&self, runs: &[Arc<Run>]) -> Option<usize> {
+        let open = runs.get(self.sealed..)?;
+        let levels = 0..=open.iter().map(|run| run.level()).max()?;
+        levels.into_iter().find_map(|level| {
+            let fits = |run: &&Arc<Run>| run.level() <= level && run.bytes.len() < LARGEST_RUN;
+            let count = open.iter().rev().take_while(fits).count();
+            (count >= MERGED).then(|| runs.len() - count)
+        })
     }
 
     /// This tail, whose runs of today no longer grow; they are what will be packed.
@@ -247,6 +279,7 @@ impl Tail {
         Self {
             runs: self.runs.iter().skip(gone).cloned().collect(),
             sealed: self.sealed.saturating_sub(gone),
+            since: self.since.max(batch),
             ..*self
         }
     }
@@ -263,6 +296,11 @@ impl Tail {
             false => run.without(customer).map(Arc::new),
         });
         Ok(Self { epoch: self.epoch + 1, runs: runs.collect::<Result<_, Fault>>()?, ..*self })
+    }
+
+    /// The commit from which on, itself left out, all changes are in here.
+    pub(super) fn since(&self) -> i64 {
+        self.since
     }
 
     /// Every change, in no set order.
@@ -310,11 +348,23 @@ impl Tail {
 
     /// Customers that have numbered lines under the order of this hash.
     pub(super) fn customers_of_order(&self, order: u64) -> impl Iterator<Item = i64> {
-        self.runs.iter().flat_map(move |run| {
+        let runs = self.runs.iter().filter(move |run| run.may_have_order(order));
+        runs.flat_map(move |run| {
             let start = run.orders.partition_point(|(hash, _)| *hash < order);
             let rest = run.orders.iter().skip(start);
             rest.take_while(move |(hash, _)| *hash == order).map(|(_, customer)| *customer)
         })
+    }
+
+    /// All orders with numbered lines and whose they are, in the order of the table of orders, where
+    /// hashes are signed.
+    pub(super) fn orders(&self) -> Vec<(i64, i64)> {
+        let orders = self.runs.iter().flat_map(|run| &run.orders);
+        let mut orders: Vec<(i64, i64)> =
+            orders.map(|(order, customer)| (*order as i64, *customer)).collect();
+        orders.sort_unstable();
+        orders.dedup();
+        orders
     }
 
     /// The customers with changes, in order of their keys, each once.

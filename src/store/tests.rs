@@ -122,7 +122,8 @@ fn sorted(mut lines: Vec<TransactionLine>) -> Vec<TransactionLine> {
 }
 
 fn open(directory: &std::path::Path) -> TransactionStore {
-    TransactionStore::open(directory, ShopClock::utc(), "EUR").unwrap()
+    // A cache, so that whatever happens is tried with it too.
+    TransactionStore::open(directory, ShopClock::utc(), "EUR").unwrap().with_cache(1 << 20)
 }
 
 fn ids() -> impl Iterator<Item = CustomerId> {
@@ -230,8 +231,7 @@ fn import(store: &TransactionStore, model: &mut Model, lines: Vec<TransactionLin
         let new = NewLine::new(line, &mut seen);
         expected[model.append(&new.line, new.occurrence) as usize] += 1;
         let NewLine { line, content, .. } = new;
-        let recorded_at = line.occurred_at;
-        bulk.push(&BulkLine { line, content, recorded_at, fingerprint: 0 }).unwrap();
+        bulk.push(&BulkLine { line, content, recorded_at: None, fingerprint: 0 }).unwrap();
     }
     let mut found = BulkOutcome::default();
     let report = |outcome| {
@@ -255,7 +255,7 @@ fn a_bulk_import_that_is_broken_off_leaves_no_trace() {
         ..LineDraft::default()
     };
     let line = draft.check("EUR").unwrap();
-    let (content, recorded_at) = (line.content(), line.occurred_at);
+    let (content, recorded_at) = (line.content(), Some(line.occurred_at));
     let mut bulk = store.bulk(1 << 20);
     bulk.push(&BulkLine { line, content, recorded_at, fingerprint: 0 }).unwrap();
     let broken = bulk.commit("an import", |_| ImportReport::default(), &mut |fraction| {

@@ -9,6 +9,7 @@ use crate::transaction::{CustomerId, ImportReport, ShopClock, Timestamp};
 
 use super::StoreError;
 use super::append::Queue;
+use super::cache::HistoryCache;
 use super::commit::WriterMemory;
 use super::database::{Database, Durability};
 use super::error::Fault;
@@ -39,6 +40,7 @@ pub struct TransactionStore {
     pub(super) maintenance: Maintenance,
     pub(super) packing: Mutex<()>,
     pub(super) tail_limit: usize,
+    pub(super) cache: HistoryCache,
     memory: Mutex<WriterMemory>,
 }
 
@@ -69,6 +71,7 @@ impl TransactionStore {
             maintenance: Maintenance::default(),
             packing: Mutex::default(),
             tail_limit: TAIL_LIMIT,
+            cache: HistoryCache::default(),
             memory: Mutex::default(),
         };
         store.settle("time_zone", store.clock.name())?;
@@ -82,6 +85,12 @@ impl TransactionStore {
     #[must_use]
     pub fn with_tail_limit(self, bytes: usize) -> Self {
         Self { tail_limit: bytes, ..self }
+    }
+
+    /// The same store with a cache of histories of at most so many bytes; none when 0.
+    #[must_use]
+    pub fn with_cache(self, bytes: usize) -> Self {
+        Self { cache: HistoryCache::new(bytes), ..self }
     }
 
     /// The shop's clock.
@@ -118,9 +127,16 @@ impl TransactionStore {
             let is_before = tail.epoch + 1 == epoch;
             is_before.then(|| tail.without(key).ok()).flatten()
         });
-        // Erased bytes must not live on in the write-ahead log. A reader may hold the log back for
-        // a moment; the next checkpoint then truncates it.
-        self.database.restart_log(&writer)?;
+        self.cache.clear();
+        // Erased bytes must not live on in the write-ahead log. Where a reader still needs it, it is
+        // emptied as soon as that one is done.
+        let emptied = self.database.restart_log(&writer).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the write-ahead log was not emptied; trying again");
+            false
+        });
+        if !emptied {
+            self.maintenance.empty_log_soon();
+        }
         Ok(lines)
     }
 

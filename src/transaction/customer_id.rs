@@ -21,7 +21,7 @@ impl CustomerId {
         if text.len() > Self::LIMIT {
             return Err(InvalidCustomerId::TooLong { found: text.len() });
         }
-        if text.trim() != text || text.chars().any(char::is_control) {
+        if text.trim() != text || has_control(text) {
             return Err(InvalidCustomerId::Characters);
         }
         Ok(Self(text.into()))
@@ -46,6 +46,14 @@ impl fmt::Debug for CustomerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CustomerId(..)")
     }
+}
+
+/// Whether a text holds control characters. Nearly all texts are ASCII, where bytes tell.
+pub(super) fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        return text.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
+    }
+    text.chars().any(char::is_control)
 }
 
 /// Why a text is no customer key. The text itself is not repeated: it is personal data.

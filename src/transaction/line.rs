@@ -1,9 +1,9 @@
 //! One line of a receipt, checked against the data contract.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use sha2::{Digest, Sha256};
 
+use super::customer_id::has_control;
 use super::{CustomerId, InvalidCustomerId, Money, Quantity, Timestamp};
 
 /// Longest order, product, category, channel, store, promotion or country text, in bytes.
@@ -305,7 +305,7 @@ fn check_text(field: &'static str, text: Option<String>) -> Result<Option<String
     if text.len() > TEXT_LIMIT {
         return Err(InvalidLine::Text { field, found: format!("{} bytes", text.len()) });
     }
-    if text.chars().any(char::is_control) {
+    if has_control(&text) {
         return Err(InvalidLine::Text { field, found: "a control character".to_owned() });
     }
     Ok(Some(text))

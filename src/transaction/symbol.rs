@@ -1,7 +1,8 @@
 //! Small integers for the texts that repeat on every line: products, stores, channels.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 /// A text's number in one [`SymbolTable`]; [`Symbol::NONE`] stands for "not given".
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]

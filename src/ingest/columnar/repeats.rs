@@ -144,15 +144,20 @@ impl Fates {
             (a.1.order, a.1.line_number) == (b.1.order, b.1.line_number)
         };
         for versions in versions.chunk_by(same).filter(|versions| versions.len() > 1) {
-            let mut known = FoldSet::default();
+            let mut known = FoldMap::default();
             let mut current: Option<&(u64, Line)> = None;
             for version in versions {
                 let (at, line) = version;
-                if !known.insert(line.content()) {
+                let content = line.content();
+                let before = known.get(&content).copied();
+                let is_current = current.is_some_and(|(_, current)| current.content() == content);
+                // What was known later than an equal earlier version is corrected back to it.
+                if is_current || before.is_some_and(|before| line.recorded_at <= before) {
                     self.duplicates += 1;
                     self.fates.insert(*at, None);
                     continue;
                 }
+                known.insert(content, line.recorded_at);
                 if let Some((old_at, old)) = current.replace(version) {
                     self.corrected += 1;
                     self.fates.insert(*old_at, Some(line.recorded_at.max(old.recorded_at)));

@@ -21,7 +21,7 @@ use super::digest::{DigestFile, Written};
 use super::row::{COLUMNS, Row, Words};
 
 /// Rows of a row group.
-const ROW_GROUP: usize = 1 << 20;
+const ROW_GROUP: usize = 1 << 17;
 /// Rows that are handed to the writer at once.
 const BATCH: usize = 1 << 14;
 /// Digits of money and quantities.

@@ -120,7 +120,12 @@ pub(super) fn reference(paths: &[PathBuf], mapping: &Mapping) -> (Outcome, Histo
             let compact = HistoryLine::new(&line, recorded_at, &clock(), &mut symbols);
             if let (Some(order), Some(number)) = (&line.order_id, line.line_number) {
                 let known = numbered.entry((order.clone(), number)).or_default();
-                if known.iter().any(|at| versions[*at].line == line) {
+                let last = known.last();
+                let is_known = known.iter().any(|at| {
+                    let Version { line: old, compact } = &versions[*at];
+                    *old == line && (Some(at) == last || recorded_at <= compact.recorded_at)
+                });
+                if is_known {
                     counts.duplicates += 1;
                     continue;
                 }

@@ -1,0 +1,145 @@
+//! Histories that were read lately, within a bound of memory.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use crate::transaction::{CustomerHistory, CustomerId, HistoryLine};
+
+use super::tail::Tail;
+
+/// What an entry takes besides its lines, about, in bytes.
+const OVERHEAD: usize = 160;
+
+/// A history as of one commit.
+#[derive(Clone, Debug)]
+struct Cached {
+    key: i64,
+    epoch: i64,
+    batch: i64,
+    history: CustomerHistory,
+}
+
+/// Two generations of histories: when the younger one has half of the limit, the older one goes.
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<CustomerId, Cached>,
+    old: HashMap<CustomerId, Cached>,
+    bytes: usize,
+}
+
+/// A cache that gives only what the store would give; off while its limit is 0.
+#[derive(Debug, Default)]
+pub(super) struct HistoryCache {
+    limit: usize,
+    generations: Mutex<Generations>,
+}
+
+impl HistoryCache {
+    /// A cache of at most `limit` bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, generations: Mutex::default() }
+    }
+
+    /// The history as of the commit `upto` of `tail`, if it is known and nothing changed it.
+    pub(super) fn find(
+        &self,
+        customer: &CustomerId,
+        tail: &Tail,
+        upto: i64,
+    ) -> Option<CustomerHistory> {
+        if self.limit == 0 {
+            return None;
+        }
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let young = generations.young.remove(customer);
+        let is_young = young.is_some();
+        let mut cached = young.or_else(|| generations.old.remove(customer))?;
+        let is_unchanged = cached.epoch == tail.epoch
+            && cached.batch >= tail.since()
+            && cached.batch <= upto
+            && tail.changes(cached.key, cached.batch, upto).next().is_none();
+        if !is_unchanged {
+            return None;
+        }
+        cached.batch = upto;
+        let history = cached.history.clone();
+        if !is_young {
+            self.make_room(&mut generations, &history);
+        }
+        generations.young.insert(customer.clone(), cached);
+        Some(history)
+    }
+
+    /// Remembers a history that was read under `key` as of the commit `upto` of `tail`.
+    pub(super) fn keep(
+        &self,
+        (customer, key): (&CustomerId, i64),
+        tail: &Tail,
+        upto: i64,
+        history: &CustomerHistory,
+    ) {
+        if size(history) > self.limit / 2 {
+            return;
+        }
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        self.make_room(&mut generations, history);
+        let cached = Cached { key, epoch: tail.epoch, batch: upto, history: history.clone() };
+        generations.young.insert(customer.clone(), cached);
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        *self.generations.lock().unwrap_or_else(PoisonError::into_inner) = Generations::default();
+    }
+
+    fn make_room(&self, generations: &mut Generations, history: &CustomerHistory) {
+        if generations.bytes + size(history) > self.limit / 2 {
+            generations.old = mem::take(&mut generations.young);
+            generations.bytes = 0;
+        }
+        generations.bytes += size(history);
+    }
+}
+
+fn size(history: &CustomerHistory) -> usize {
+    OVERHEAD + size_of_val::<[HistoryLine]>(history.lines())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn customer(number: usize) -> CustomerId {
+        CustomerId::parse(&number.to_string()).unwrap()
+    }
+
+    #[test]
+    fn memory_stays_within_the_limit_and_what_is_asked_for_stays() {
+        let limit = 40 * OVERHEAD;
+        let cache = HistoryCache::new(limit);
+        let (tail, empty) = (Tail::empty(1, 5), CustomerHistory::default());
+        for number in 0..1_000 {
+            cache.keep((&customer(number), number as i64), &tail, 5, &empty);
+            assert!(cache.find(&customer(0), &tail, 5).is_some(), "after {number}");
+            let generations = cache.generations.lock().unwrap();
+            let entries = generations.young.len() + generations.old.len();
+            assert!(entries * OVERHEAD <= limit, "{entries} entries");
+        }
+        assert!(cache.find(&customer(1), &tail, 5).is_none());
+    }
+
+    #[test]
+    fn what_may_have_changed_is_not_given() {
+        let cache = HistoryCache::new(1 << 20);
+        let empty = CustomerHistory::default();
+        let keep = || cache.keep((&customer(1), 1), &Tail::empty(1, 5), 5, &empty);
+        keep();
+        assert!(cache.find(&customer(1), &Tail::empty(2, 5), 5).is_none(), "another epoch");
+        keep();
+        assert!(cache.find(&customer(1), &Tail::empty(1, 6), 6).is_none(), "packed since");
+        keep();
+        cache.clear();
+        assert!(cache.find(&customer(1), &Tail::empty(1, 5), 5).is_none(), "cleared");
+    }
+}

@@ -71,9 +71,21 @@ mod damage;
 #[path = "it/jobs.rs"]
 mod jobs;
 
+/// The real binary as a process of its own.
+#[path = "it/process.rs"]
+mod process;
+
 /// The real process, killed in the middle of a job.
 #[path = "it/crash.rs"]
 mod crash;
+
+/// A simulated shop: its import, and its features in files.
+#[path = "it/simulated.rs"]
+mod simulated;
+
+/// Nothing that was acknowledged is lost.
+#[path = "it/durability.rs"]
+mod durability;
 
 /// Scores of all customers in a file.
 #[path = "it/scoring.rs"]

@@ -1,57 +1,14 @@
 //! The real process, killed in the middle of a job.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use patron::grpc::proto::*;
 use tokio::time::{sleep, timeout};
 
-use crate::app::{Clients, PATIENCE, copy, customer_request, import_request, new_directory};
+use crate::app::{PATIENCE, copy, customer_request, import_request, new_directory};
 use crate::app::{project, project_text};
 use crate::fixture::online_retail;
-
-/// A `patron serve` on directories that outlive it; killed when dropped.
-struct Process {
-    child: Child,
-    clients: Clients,
-}
-
-impl Process {
-    async fn start(directory: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_patron"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-filter", "off"])
-            .args(["--time-zone", "Europe/London", "--currency", "GBP", "--as-of", "latest"])
-            .arg("--data-directory")
-            .arg(directory.join("data"))
-            .arg("--model-directory")
-            .arg(directory.join("models"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ");
-        let address: SocketAddr = address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
-        Self { child, clients: Clients::connect(address).await }
-    }
-
-    /// SIGKILL, and waits until the process is gone.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::process::Process;
 
 #[tokio::test]
 async fn a_killed_import_is_finished_by_the_next_process_with_each_line_once() {

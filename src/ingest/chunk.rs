@@ -54,20 +54,28 @@ impl StreamIngest {
 }
 
 impl CheckedChunk {
-    /// Stores the lines that keep the contract; when this returns they are on the medium and every
-    /// later answer sees them.
+    /// Stores the lines of some chunks that keep the contract, in one commit; when this returns they
+    /// are on the medium and every later answer sees them.
     ///
     /// # Errors
-    /// When the medium fails; then no line of the chunk was stored.
-    pub fn store(self, store: &TransactionStore) -> Result<ChunkOutcome, StoreError> {
-        let mut outcome = ChunkOutcome { refusals: self.refusals, ..ChunkOutcome::default() };
-        for appended in store.append(self.lines)? {
-            match appended {
-                AppendOutcome::Accepted => outcome.accepted += 1,
-                AppendOutcome::Duplicate => outcome.duplicates += 1,
-                AppendOutcome::Corrected => outcome.corrected += 1,
-            }
-        }
-        Ok(outcome)
+    /// When the medium fails; then no line of any chunk was stored.
+    pub fn store(
+        chunks: Vec<Self>,
+        store: &TransactionStore,
+    ) -> Result<Vec<ChunkOutcome>, StoreError> {
+        let (lines, refusals): (Vec<_>, Vec<_>) =
+            chunks.into_iter().map(|chunk| (chunk.lines, chunk.refusals)).unzip();
+        let appended = store.append_chunks(lines)?;
+        Ok(appended.iter().zip(refusals).map(|(lines, refused)| outcome(lines, refused)).collect())
+    }
+}
+
+fn outcome(lines: &[AppendOutcome], refusals: Vec<ChunkRefusal>) -> ChunkOutcome {
+    let count = |wanted| lines.iter().filter(|outcome| **outcome == wanted).count() as u32;
+    ChunkOutcome {
+        accepted: count(AppendOutcome::Accepted),
+        duplicates: count(AppendOutcome::Duplicate),
+        corrected: count(AppendOutcome::Corrected),
+        refusals,
     }
 }

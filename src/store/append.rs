@@ -24,20 +24,24 @@ pub(super) struct Queue {
     waiting: Mutex<VecDeque<Arc<Call>>>,
 }
 
-/// One call of [`TransactionStore::append`].
+/// What became of the lines of each chunk.
+type Outcomes = Vec<Vec<AppendOutcome>>;
+
+/// One call of [`TransactionStore::append_chunks`].
 #[derive(Debug)]
 struct Call {
-    lines: Mutex<Vec<NewLine>>,
+    chunks: Mutex<Vec<Vec<NewLine>>>,
     size: usize,
-    outcome: Mutex<Option<Result<Vec<AppendOutcome>, StoreError>>>,
+    outcome: Mutex<Option<Result<Outcomes, StoreError>>>,
 }
 
 impl Call {
-    fn new(lines: Vec<NewLine>) -> Self {
-        Self { size: lines.len(), lines: Mutex::new(lines), outcome: Mutex::default() }
+    fn new(chunks: Vec<Vec<NewLine>>) -> Self {
+        let size = chunks.iter().map(Vec::len).sum();
+        Self { size, chunks: Mutex::new(chunks), outcome: Mutex::default() }
     }
 
-    fn outcome(&self) -> MutexGuard<'_, Option<Result<Vec<AppendOutcome>, StoreError>>> {
+    fn outcome(&self) -> MutexGuard<'_, Option<Result<Outcomes, StoreError>>> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,11 +78,19 @@ impl TransactionStore {
     /// # Errors
     /// When the medium fails; then none of the lines was stored.
     pub fn append(&self, lines: Vec<NewLine>) -> Result<Vec<AppendOutcome>, StoreError> {
-        if lines.is_empty() {
-            return Ok(Vec::new());
+        Ok(self.append_chunks(vec![lines])?.pop().unwrap_or_default())
+    }
+
+    /// Appends several chunks in one commit; otherwise as [`TransactionStore::append`].
+    ///
+    /// # Errors
+    /// When the medium fails; then no line of any chunk was stored.
+    pub fn append_chunks(&self, chunks: Vec<Vec<NewLine>>) -> Result<Outcomes, StoreError> {
+        if chunks.iter().all(Vec::is_empty) {
+            return Ok(chunks.iter().map(|_| Vec::new()).collect());
         }
         self.wait_for_packing()?;
-        let call = Arc::new(Call::new(lines));
+        let call = Arc::new(Call::new(chunks));
         self.queue.waiting().push_back(Arc::clone(&call));
         loop {
             let writer = self.database.writer();
@@ -90,10 +102,11 @@ impl TransactionStore {
     }
 
     fn commit_group(&self, writer: &Connection, group: &[Arc<Call>]) {
-        let lines = group
-            .iter()
-            .map(|call| mem::take(&mut *call.lines.lock().unwrap_or_else(PoisonError::into_inner)));
-        match self.commit(writer, lines.collect()) {
+        let take = |call: &Arc<Call>| {
+            mem::take(&mut *call.chunks.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        let calls: Vec<Vec<Vec<NewLine>>> = group.iter().map(take).collect();
+        match self.commit(writer, &calls) {
             Ok(outcomes) => {
                 for (call, outcomes) in group.iter().zip(outcomes) {
                     *call.outcome() = Some(Ok(outcomes));
@@ -110,15 +123,19 @@ impl TransactionStore {
     fn commit(
         &self,
         writer: &Connection,
-        calls: Vec<Vec<NewLine>>,
-    ) -> Result<Vec<Vec<AppendOutcome>>, StoreError> {
+        calls: &[Vec<Vec<NewLine>>],
+    ) -> Result<Vec<Outcomes>, StoreError> {
         let stored = self.write(writer, Durability::Full, |writing| {
             let recorded_at = self.next_instant(&mut writing.state);
             let mut commit = Commit::new(writing);
             let mut outcomes = Vec::with_capacity(calls.len());
-            for lines in &calls {
-                let each = lines.iter().map(|line| commit.add(line, recorded_at, false));
-                outcomes.push(each.collect::<Result<Vec<_>, Fault>>()?);
+            for chunks in calls {
+                let mut of_call = Outcomes::with_capacity(chunks.len());
+                for lines in chunks {
+                    let each = lines.iter().map(|line| commit.add(line, recorded_at, false));
+                    of_call.push(each.collect::<Result<_, Fault>>()?);
+                }
+                outcomes.push(of_call);
             }
             let stored = commit.store()?;
             Ok((outcomes, stored, recorded_at))

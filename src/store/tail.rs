@@ -28,19 +28,27 @@ pub(super) enum Change {
 }
 
 /// One change, where it stands in a [`Run`].
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Slot {
     pub(super) customer: i64,
-    pub(super) batch: i64,
-    start: u32,
     pub(super) occurred_at: i64,
+    /// The commit, by its place in the run.
+    segment: u32,
+    start: u32,
 }
 
-/// Changes of consecutive commits, sorted by customer.
+/// The changes of one commit as they are stored, one after the other.
+#[derive(Clone, Debug)]
+struct Segment {
+    batch: i64,
+    bytes: Arc<[u8]>,
+}
+
+/// Changes of consecutive commits, sorted by customer; a customer's in the order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct Run {
     slots: Vec<Slot>,
-    bytes: Vec<u8>,
+    segments: Vec<Segment>,
     /// Hashes of the orders with numbered lines, and whose they are.
     orders: Vec<(u64, i64)>,
     /// One of sixteen bits per order, by the first bits of its hash: most orders that are looked for
@@ -62,20 +70,20 @@ impl Run {
         Ok(builder.run(batch))
     }
 
-    /// One run of consecutive ones.
+    /// One run of consecutive ones. The bytes stay where they are.
     fn merge(runs: &[Arc<Self>]) -> Self {
         let sum = |size: fn(&Self) -> usize| runs.iter().map(|run| size(run)).sum::<usize>();
         let mut merged = Self {
             slots: Vec::with_capacity(sum(|run| run.slots.len())),
-            bytes: Vec::with_capacity(sum(|run| run.bytes.len())),
+            segments: Vec::with_capacity(sum(|run| run.segments.len())),
             orders: Vec::with_capacity(sum(|run| run.orders.len())),
             ..Self::default()
         };
         for run in runs {
-            let shift = merged.bytes.len() as u32;
-            merged.bytes.extend_from_slice(&run.bytes);
-            let moved = run.slots.iter().map(|slot| Slot { start: slot.start + shift, ..*slot });
-            merged.slots.extend(moved);
+            let shift = merged.segments.len() as u32;
+            merged.segments.extend_from_slice(&run.segments);
+            let slots = run.slots.iter();
+            merged.slots.extend(slots.map(|slot| Slot { segment: slot.segment + shift, ..*slot }));
             merged.orders.extend_from_slice(&run.orders);
             merged.last_batch = run.last_batch;
         }
@@ -85,7 +93,7 @@ impl Run {
 
     /// Brings slots and orders into their order; both are sorted in parts already.
     fn sort(&mut self) {
-        self.slots.sort();
+        self.slots.sort_by_key(|slot| slot.customer);
         self.orders.sort();
         self.orders.dedup();
         self.order_bits = vec![0; (self.orders.len() / 4).next_power_of_two()];
@@ -110,31 +118,37 @@ impl Run {
     }
 
     fn change(&self, slot: &Slot) -> Result<(Change, Record<'_>), Fault> {
-        let bytes = self.bytes.get(slot.start as usize..).unwrap_or_default();
+        let segment = self.segments.get(slot.segment as usize);
+        let bytes = segment.and_then(|segment| segment.bytes.get(slot.start as usize..));
+        let bytes = bytes.unwrap_or_default();
         let (_, change, record) = read_change(&mut Bytes::new(bytes))?;
         Ok((change, record))
     }
 
-    /// This run without a customer's changes.
-    pub(super) fn without(&self, customer: i64) -> Result<Self, Fault> {
-        let mut rest = BatchBuilder::default();
-        let mut batches = Vec::with_capacity(self.slots.len());
-        for slot in self.slots.iter().filter(|slot| slot.customer != customer) {
-            let (change, record) = self.change(slot)?;
-            rest.push(slot.customer, change, &record);
-            batches.push(slot.batch);
-        }
-        let mut run = rest.unsorted(self.last_batch);
-        for (slot, batch) in run.slots.iter_mut().zip(batches) {
-            slot.batch = batch;
-        }
-        run.sort();
-        Ok(run)
+    /// The commit of a change.
+    fn batch(&self, slot: &Slot) -> i64 {
+        self.segments.get(slot.segment as usize).map_or(0, |segment| segment.batch)
     }
 
-    /// The changes as they are stored, where the run is one batch.
+    /// This run without a customer's changes.
+    pub(super) fn without(&self, customer: i64) -> Result<Self, Fault> {
+        let mut rest: Vec<BatchBuilder> = Vec::new();
+        rest.resize_with(self.segments.len(), BatchBuilder::default);
+        for slot in self.slots.iter().filter(|slot| slot.customer != customer) {
+            let (change, record) = self.change(slot)?;
+            if let Some(rest) = rest.get_mut(slot.segment as usize) {
+                rest.push(slot.customer, change, &record);
+            }
+        }
+        let batches = self.segments.iter().map(|segment| segment.batch);
+        let runs = rest.into_iter().zip(batches).map(|(rest, batch)| Arc::new(rest.run(batch)));
+        Ok(Self::merge(&runs.collect::<Vec<_>>()))
+    }
+
+    /// The changes as they are stored, where the run is one commit.
     pub(super) fn blob(&self) -> Vec<u8> {
-        sealed_blob(self.slots.len(), &self.bytes)
+        let bytes = self.segments.first().map(|segment| &*segment.bytes);
+        sealed_blob(self.slots.len(), bytes.unwrap_or_default())
     }
 
     /// Runs of one level have up to eight times as many changes as those of the level below.
@@ -145,8 +159,6 @@ impl Run {
 
 /// So many neighbours of one level or below become one run.
 const MERGED: usize = 8;
-/// Larger runs stay as they are, so that places in their bytes fit 32 bits.
-const LARGEST_RUN: usize = u32::MAX as usize / MERGED;
 
 /// The place of an order's bit among so many words, a power of two.
 fn bit_of(order: u64, words: usize) -> (usize, u64) {
@@ -189,7 +201,7 @@ impl BatchBuilder {
         self.bytes.extend_from_slice(&customer.to_le_bytes());
         self.bytes.push(change as u8);
         record.write(&Record::default(), &mut self.bytes);
-        self.slots.push(Slot { customer, batch: 0, start, occurred_at: record.occurred_at });
+        self.slots.push(Slot { customer, occurred_at: record.occurred_at, segment: 0, start });
         if record.is_numbered() && change != Change::End {
             let order = (record.order_key().raw(), customer);
             if self.orders.last() != Some(&order) {
@@ -209,15 +221,11 @@ impl BatchBuilder {
 
     /// The changes as they are looked up, under the number of their commit.
     pub(super) fn run(self, batch: i64) -> Run {
-        let mut run = self.unsorted(batch);
+        let Self { slots, bytes, orders } = self;
+        let segments = vec![Segment { batch, bytes: bytes.into() }];
+        let mut run = Run { slots, segments, orders, order_bits: Vec::new(), last_batch: batch };
         run.sort();
         run
-    }
-
-    fn unsorted(self, batch: i64) -> Run {
-        let Self { mut slots, bytes, orders } = self;
-        slots.iter_mut().for_each(|slot| slot.batch = batch);
-        Run { slots, bytes, orders, order_bits: Vec::new(), last_batch: batch }
     }
 }
 
@@ -262,8 +270,7 @@ impl Tail {
         let open = runs.get(self.sealed..)?;
         let levels = 0..=open.iter().map(|run| run.level()).max()?;
         levels.into_iter().find_map(|level| {
-            let fits = |run: &&Arc<Run>| run.level() <= level && run.bytes.len() < LARGEST_RUN;
-            let count = open.iter().rev().take_while(fits).count();
+            let count = open.iter().rev().take_while(|run| run.level() <= level).count();
             (count >= MERGED).then(|| runs.len() - count)
         })
     }
@@ -310,7 +317,10 @@ impl Tail {
 
     /// The commits that changed one customer's history.
     pub(super) fn batches_of(&self, customer: i64) -> BTreeSet<i64> {
-        self.runs.iter().flat_map(|run| run.of(customer)).map(|slot| slot.batch).collect()
+        let of = |run: &Arc<Run>| {
+            run.of(customer).iter().map(|slot| run.batch(slot)).collect::<Vec<_>>()
+        };
+        self.runs.iter().flat_map(of).collect()
     }
 
     /// Number of changes.
@@ -321,7 +331,8 @@ impl Tail {
     /// Bytes in memory, about.
     pub(super) fn bytes(&self) -> usize {
         let of = |run: &Arc<Run>| {
-            run.bytes.len() + size_of_val(run.slots.as_slice()) + size_of_val(run.orders.as_slice())
+            let segments = run.segments.iter().map(|segment| segment.bytes.len()).sum::<usize>();
+            segments + size_of_val(run.slots.as_slice()) + size_of_val(run.orders.as_slice())
         };
         self.runs.iter().map(of).sum()
     }
@@ -335,7 +346,10 @@ impl Tail {
     ) -> impl Iterator<Item = Result<(Change, Record<'_>), Fault>> {
         self.runs.iter().flat_map(move |run| {
             let slots = run.of(customer).iter();
-            let wanted = slots.filter(move |slot| slot.batch > after && slot.batch <= upto);
+            let wanted = slots.filter(move |slot| {
+                let batch = run.batch(slot);
+                batch > after && batch <= upto
+            });
             wanted.map(|slot| run.change(slot))
         })
     }

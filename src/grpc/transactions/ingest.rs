@@ -20,7 +20,7 @@ use crate::grpc::status::{from_store, invalid_field};
 use crate::ingest::{CheckedChunk, ChunkOutcome, StreamIngest};
 
 /// Chunks that are checked and wait to be stored, and acknowledgements that wait for the sender.
-const CHUNKS_IN_FLIGHT: usize = 2;
+const CHUNKS_IN_FLIGHT: usize = 4;
 const LONGEST_CHUNK_ID: usize = 64;
 
 type Ack = Result<proto::IngestTransactionsResponse, Status>;
@@ -63,23 +63,31 @@ async fn check_all(
     }
 }
 
-/// Ends when there are no more chunks, when the store fails, or when the sender is gone.
+/// Ends when there are no more chunks, when the store fails, or when the sender is gone. All chunks
+/// that wait are stored in one commit.
 async fn store_all(app: Arc<App>, mut checked: Receiver<Checked>, acks: Sender<Ack>) {
-    while let Some(chunk) = checked.recv().await {
-        let ack = match chunk {
-            Ok((chunk_id, chunk)) => {
-                let app = Arc::clone(&app);
-                blocking(move || {
-                    let outcome = chunk.store(app.store()).map_err(|error| from_store(&error))?;
-                    Ok(acknowledge(chunk_id, outcome))
-                })
-                .await
+    let mut waiting = Vec::with_capacity(CHUNKS_IN_FLIGHT);
+    while checked.recv_many(&mut waiting, CHUNKS_IN_FLIGHT).await > 0 {
+        // A chunk that was refused as a whole is the last one.
+        let refused = waiting.pop_if(|last| last.is_err());
+        let (ids, chunks): (Vec<_>, Vec<_>) = waiting.drain(..).flatten().unzip();
+        let store = Arc::clone(app.store());
+        let stored = blocking(move || {
+            CheckedChunk::store(chunks, &store).map_err(|error| from_store(&error))
+        });
+        let answers: Vec<Ack> = match stored.await {
+            Ok(outcomes) => {
+                let acks = ids.into_iter().zip(outcomes);
+                acks.map(|(id, outcome)| Ok(acknowledge(id, outcome))).collect()
             }
-            Err(status) => Err(status),
+            Err(status) => vec![Err(status)],
         };
-        let is_last = ack.is_err();
-        if acks.send(ack).await.is_err() || is_last {
-            return;
+        let refused = refused.and_then(Result::err).map(Err);
+        for ack in answers.into_iter().chain(refused) {
+            let is_last = ack.is_err();
+            if acks.send(ack).await.is_err() || is_last {
+                return;
+            }
         }
     }
 }

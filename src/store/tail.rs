@@ -59,15 +59,17 @@ pub(super) struct Run {
 
 impl Run {
     /// The run of one stored batch.
-    pub(super) fn read(batch: i64, blob: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn read(number: i64, blob: &[u8]) -> Result<Self, Fault> {
         let mut bytes = open(VERSION, blob, WHAT)?;
-        let mut builder = BatchBuilder::default();
         let count = bytes.number().ok_or_else(|| damaged(WHAT))?;
+        let body = bytes.rest();
+        let mut batch = BatchBuilder { bytes: body.to_vec(), ..BatchBuilder::default() };
         for _ in 0..count {
+            let start = body.len() - bytes.rest().len();
             let (customer, change, record) = read_change(&mut bytes)?;
-            builder.push(customer, change, &record);
+            batch.note(customer, change, &record, start);
         }
-        Ok(builder.run(batch))
+        Ok(batch.run(number))
     }
 
     /// One run of consecutive ones. The bytes stay where they are.
@@ -197,11 +199,17 @@ pub(super) struct BatchBuilder {
 
 impl BatchBuilder {
     pub(super) fn push(&mut self, customer: i64, change: Change, record: &Record<'_>) {
-        let start = self.bytes.len() as u32;
+        let start = self.bytes.len();
         self.bytes.extend_from_slice(&customer.to_le_bytes());
         self.bytes.push(change as u8);
         record.write(&Record::default(), &mut self.bytes);
-        self.slots.push(Slot { customer, occurred_at: record.occurred_at, segment: 0, start });
+        self.note(customer, change, record, start);
+    }
+
+    /// Notes a change whose bytes begin at `start`.
+    fn note(&mut self, customer: i64, change: Change, record: &Record<'_>, start: usize) {
+        let (occurred_at, start) = (record.occurred_at, start as u32);
+        self.slots.push(Slot { customer, occurred_at, segment: 0, start });
         if record.is_numbered() && change != Change::End {
             let order = (record.order_key().raw(), customer);
             if self.orders.last() != Some(&order) {

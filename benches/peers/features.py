@@ -48,8 +48,8 @@ class Task:
         if name == "patron":
             lines = ["--parquet", self.source.parquet, "--mapping", self.source.mapping]
             if self.data_directory:
-                lines = ["--data-directory", self.data_directory, "--time-zone", self.source.time_zone,
-                         "--currency", self.source.currency]
+                lines = ["--data-directory", self.data_directory]
+            lines += ["--time-zone", self.source.time_zone, "--currency", self.source.currency]
             return [patron(), "features", "export", *lines, "--threads", str(THREADS), *shared]
         program = PEERS / f"features_{name}.py"
         return [sys.executable, program, "--parquet", self.source.parquet, "--strategy", strategy, *shared]

@@ -107,6 +107,11 @@ async fn features_are_the_same_from_the_store_from_files_and_from_the_server() {
     let from_files = export("files-1.parquet", &files, "1");
     let spilled = export("files-2.parquet", &little, "2");
     assert_eq!(fs::read(&from_files).unwrap(), fs::read(spilled).unwrap());
+    let other = ["features", "export", "--as-of", DATES[0], "--output", "o", "--currency", "EUR"];
+    let refused = patron(&[&other[..], &files].concat());
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(65), "{error}");
+    assert!(error.contains("rows were refused, more than 1 %"), "{error}");
     let rows_of_store = rows(&one);
     assert!(rows_of_store.len() > 400, "{} rows", rows_of_store.len());
     assert_eq!(rows_of_store, rows(&from_files));

@@ -47,6 +47,9 @@ pub(super) struct ExportArgs {
     /// Memory in MiB for their lines; what goes beyond is kept in a temporary file
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory_mib: u64,
+    /// Highest share of their rows, in percent, that may break the data contract and be left out
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    max_refused_percent: f64,
     /// A schema as JSON, as an earlier export or a manifest has it [default: the top categories
     /// before the earliest date]
     #[arg(long, value_name = "FILE")]
@@ -62,6 +65,7 @@ pub(super) struct ExportArgs {
 struct Plan {
     files: Option<(Vec<PathBuf>, Mapping)>,
     memory: u64,
+    max_refused_percent: f64,
     as_ofs: Vec<Timestamp>,
     output: PathBuf,
     schema: Option<FeatureSchema>,
@@ -83,6 +87,7 @@ impl Plan {
         Ok(Self {
             files: mapping.map(|mapping| (args.parquet, mapping)),
             memory: args.memory_mib << 20,
+            max_refused_percent: args.max_refused_percent,
             as_ofs: as_ofs.into_iter().flatten().collect(),
             output: args.output,
             schema: args.schema.map(read_schema).transpose()?,
@@ -137,7 +142,19 @@ impl Plan {
             ReadHistoriesError::File { path, source } => Failure::data(&path, source),
             error => Failure::Refused(error.to_string()),
         })?;
-        tell_refusals(histories.counts());
+        let counts = histories.counts();
+        tell_refusals(counts);
+        let percent = counts.refused as f64 / counts.rows_read.max(1) as f64 * 100.0;
+        if counts.refused > 0 && percent > self.max_refused_percent {
+            let problem = format!(
+                "{} of {} rows were refused, more than {} %; no file",
+                counts.refused, counts.rows_read, self.max_refused_percent
+            );
+            return Err(Failure::data(
+                files.first().map_or("".as_ref(), PathBuf::as_path),
+                problem,
+            ));
+        }
         Ok(histories)
     }
 

@@ -40,7 +40,7 @@ enum FeaturesAction {
     #[command(
         after_help = "Example:\n  patron features export --as-of 2011-06-01 2011-09-01 --output features.parquet"
     )]
-    Export(export::ExportArgs),
+    Export(Box<export::ExportArgs>),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -70,7 +70,7 @@ pub(super) async fn run(args: FeaturesArgs) -> Result<(), Failure> {
     match args.action {
         FeaturesAction::List(remote) => remote.run(show_list).await,
         FeaturesAction::Get(remote) => remote.run(get).await,
-        FeaturesAction::Export(args) => export::run(args).await,
+        FeaturesAction::Export(args) => export::run(*args).await,
     }
 }
 

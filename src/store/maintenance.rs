@@ -42,6 +42,13 @@ impl Maintenance {
         self.bell.notify_all();
     }
 
+    /// Waits for so long, or until the thread is to end.
+    fn rest(&self, time: Duration) {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = self.bell.wait_timeout_while(wanted, time, |_| !self.is_closing());
+        drop(rested.unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn wait(&self) {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.bell.wait_timeout_while(wanted, PAUSE, |wanted| !*wanted);
@@ -95,7 +102,7 @@ impl TransactionStore {
             let outcome = self.pack_when_large().and_then(|()| self.empty_log());
             if let Err(error) = outcome {
                 tracing::error!(%error, "the transaction store could not be maintained; trying again");
-                thread::sleep(PAUSE);
+                self.maintenance.rest(PAUSE);
             }
         }
     }
@@ -123,7 +130,7 @@ impl TransactionStore {
                 return self.pack();
             }
             self.maintenance.ring();
-            thread::sleep(Duration::from_millis(2));
+            self.maintenance.rest(Duration::from_millis(2));
         }
         Ok(())
     }
@@ -132,7 +139,7 @@ impl TransactionStore {
     pub(super) fn let_writers_pass(&self) {
         let mut waited = Duration::ZERO;
         while !self.queue.is_empty() && waited < PATIENCE {
-            thread::sleep(Duration::from_millis(1));
+            self.maintenance.rest(Duration::from_millis(1));
             waited += Duration::from_millis(1);
         }
     }

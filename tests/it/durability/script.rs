@@ -184,7 +184,7 @@ impl Sale {
             quantity_thousandths: Some(self.thousandths),
             unit_price_micros: Some(self.price),
             discount_micros: self.discount,
-            unit_cost_micros: (self.product % 3 > 0).then_some(self.price / 2),
+            unit_cost_micros: (!self.product.is_multiple_of(3)).then_some(self.price / 2),
             store_id: format!("shop {}", self.receipt.2 % 7),
             cancels_order_id: self.cancels.map(order).unwrap_or_default(),
             ..Default::default()

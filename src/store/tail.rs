@@ -159,7 +159,7 @@ impl Run {
     }
 }
 
-/// So many neighbours of one level or below become one run.
+/// A level has runs of up to so many times the size of the level below.
 const MERGED: usize = 8;
 
 /// The place of an order's bit among so many words, a power of two.
@@ -272,14 +272,18 @@ impl Tail {
         Self { last_batch, runs, ..*self }
     }
 
-    /// Where the runs begin that are to be merged: the last ones, when there are enough of some level
-    /// or below. So there are at most [`MERGED`] runs for each level.
+    /// Where the runs begin that are to be merged: the last ones, when those of some level or below
+    /// make a run of a higher level. So a change is moved once per level, and there are at most
+    /// [`MERGED`] runs of each.
     fn merged_from(&self, runs: &[Arc<Run>]) -> Option<usize> {
         let open = runs.get(self.sealed..)?;
         let levels = 0..=open.iter().map(|run| run.level()).max()?;
         levels.into_iter().find_map(|level| {
-            let count = open.iter().rev().take_while(|run| run.level() <= level).count();
-            (count >= MERGED).then(|| runs.len() - count)
+            let small = open.iter().rev().take_while(|run| run.level() <= level);
+            let (count, changes) =
+                small.fold((0, 0), |(count, sum), run| (count + 1, sum + run.slots.len()));
+            let is_full = changes >= MERGED.saturating_pow(level + 1);
+            (is_full && count > 1).then(|| runs.len() - count)
         })
     }
 

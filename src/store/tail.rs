@@ -420,3 +420,40 @@ pub(super) fn apply<'a>(records: &mut Vec<Record<'a>>, change: Change, record: R
         records.push(record);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(number: i64, changes: i64) -> Run {
+        let mut batch = BatchBuilder::default();
+        for at in 0..changes {
+            let record = Record { occurred_at: number, order_id: "o", ..Record::default() };
+            batch.push(at % 5, Change::Add, &Record { line_number: Some(at as u32), ..record });
+        }
+        batch.run(number)
+    }
+
+    #[test]
+    fn runs_stay_few_and_keep_everything_in_order_whatever_their_sizes() {
+        for sizes in [[1, 1, 1, 1], [1, 700, 1, 3], [64, 8, 512, 1], [500, 500, 2, 500]] {
+            let mut tail = Tail::default();
+            let mut of_first = Vec::new();
+            for (number, size) in (1..=800).zip(sizes.into_iter().cycle()) {
+                tail = tail.with(batch(number, size));
+                of_first.extend((0..size).filter(|at| at % 5 == 0).map(|_| number));
+                assert!(tail.runs.len() <= MERGED * 7, "{} runs of {sizes:?}", tail.runs.len());
+            }
+            let changes = tail.changes(0, 0, i64::MAX).map(|change| change.unwrap().1.occurred_at);
+            assert_eq!(changes.collect::<Vec<_>>(), of_first);
+            let some = tail.changes(0, 300, 600).map(|change| change.unwrap().1.occurred_at);
+            assert!(
+                some.eq(of_first.iter().copied().filter(|number| (301..=600).contains(number)))
+            );
+            assert_eq!(
+                tail.customers(),
+                if sizes[0] == 1 && sizes[1] == 1 { vec![0] } else { vec![0, 1, 2, 3, 4] }
+            );
+        }
+    }
+}

@@ -13,6 +13,8 @@ use super::error::Fault;
 /// Marks the file as ours in its header ("PATR").
 const APPLICATION_ID: i64 = 0x5041_5452;
 const BUSY: Duration = Duration::from_secs(10);
+/// SQLite's own limit of the write-ahead log, in pages.
+const LOG_PAGES: i64 = 1000;
 /// Readers kept open between calls.
 const IDLE_READERS: usize = 8;
 
@@ -82,6 +84,15 @@ impl Database {
         if idle.len() < IDLE_READERS {
             idle.push(connection);
         }
+    }
+
+    /// Whether a commit that finds the write-ahead log large moves it into the database, as SQLite
+    /// does by default, or leaves that to somebody else.
+    pub(super) fn commits_empty_log(&self, do_they: bool) -> Result<(), StoreError> {
+        let pages = if do_they { LOG_PAGES } else { 0 };
+        self.writer()
+            .pragma_update(None, "wal_autocheckpoint", pages)
+            .map_err(|error| self.error(&error))
     }
 
     /// Runs `work` in one write transaction: all of it is stored, or nothing.

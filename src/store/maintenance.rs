@@ -71,6 +71,7 @@ impl Maintainer {
     /// When the operating system gives no thread.
     pub fn start(store: Arc<TransactionStore>) -> Result<Self, StoreError> {
         let maintained = Arc::clone(&store);
+        store.database.commits_empty_log(false)?;
         store.maintenance.running.store(true, Ordering::Release);
         let thread = thread::Builder::new()
             .name("maintain".to_owned())
@@ -89,6 +90,9 @@ impl Drop for Maintainer {
         self.store.maintenance.ring();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the maintenance of the transaction store ended by a panic");
+        }
+        if let Err(error) = self.store.database.commits_empty_log(true) {
+            tracing::error!(%error, "the write-ahead log stays as it is");
         }
         self.store.maintenance.running.store(false, Ordering::Release);
         self.store.maintenance.closing.store(false, Ordering::Release);

@@ -6,6 +6,7 @@
 //! customers of the sealed part are done, that part of the tail is dropped.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use rusqlite::{Connection, params};
 
@@ -15,6 +16,7 @@ use super::history::StoredHistory;
 use super::packed::pack;
 use super::record::Record;
 use super::tail::Tail;
+use super::transactions::Writing;
 use super::{StoreError, TransactionStore};
 
 /// Customers of one step. Storing their blobs takes about ten milliseconds.
@@ -59,16 +61,14 @@ impl TransactionStore {
             if self.maintenance.is_closing() {
                 return Ok(false);
             }
-            self.let_writers_pass();
-            let writer = self.database.writer();
-            let stored = self.write(&writer, Durability::Relaxed, |writing| {
+            let is_stored = self.write_step(|writing| {
                 let is_current = writing.state.epoch == tail.epoch;
                 if is_current {
                     store_orders(writing.connection, orders)?;
                 }
                 Ok(is_current)
-            });
-            if !stored.map_err(|fault| self.database.fault(fault))? {
+            })?;
+            if !is_stored {
                 return Ok(false);
             }
         }
@@ -107,16 +107,11 @@ impl TransactionStore {
 
     /// Packs the first customers of `keys`.
     fn pack_some(&self, tail: &Tail, keys: &[i64]) -> Result<Step, StoreError> {
-        let fail = |fault| self.database.fault(fault);
         let connection = self.database.reader()?;
         let prepared = prepare(&connection, tail, keys);
         self.database.release(connection);
-        let packed = prepared.map_err(fail)?;
-        self.let_writers_pass();
-        let writer = self.database.writer();
-        // The log is not synced: a power cut may undo the step, not half of it, and the tail still
-        // has the lines.
-        let stored = self.write(&writer, Durability::Relaxed, |writing| {
+        let packed = prepared.map_err(|fault| self.database.fault(fault))?;
+        self.write_step(|writing| {
             if writing.state.epoch != tail.epoch {
                 return Ok(Step::Outdated);
             }
@@ -126,28 +121,32 @@ impl TransactionStore {
                 }
             }
             Ok(Step::Done(packed.len()))
-        });
-        stored.map_err(fail)
+        })
+    }
+
+    /// Writes a step, after those who wait already. The log is not synced: a power cut may undo the
+    /// step, not half of it, and the tail still has the lines.
+    fn write_step<T>(
+        &self,
+        work: impl FnOnce(&Writing<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.let_writers_pass();
+        let writer = self.database.writer();
+        let began = Instant::now();
+        let done = self.write(&writer, Durability::Relaxed, |writing| work(writing));
+        tracing::debug!(held = ?began.elapsed(), "packing held back the writers");
+        done.map_err(|fault| self.database.fault(fault))
     }
 
     fn drop_packed(&self, upto: i64) -> Result<(), StoreError> {
-        let fail = |fault| self.database.fault(fault);
         let settled = self.write(&self.database.writer(), Durability::Full, |writing| {
             writing.state.packed_batch = writing.state.packed_batch.max(upto);
             Ok(writing.state.save(writing.connection)?)
         });
-        settled.map_err(fail)?;
+        settled.map_err(|fault| self.database.fault(fault))?;
         self.tails.change(|tail| Some(tail.after(upto)));
-        loop {
-            self.let_writers_pass();
-            let writer = self.database.writer();
-            let deleted = self.write(&writer, Durability::Relaxed, |writing| {
-                delete_some(writing.connection, upto)
-            });
-            if deleted.map_err(fail)? == 0 {
-                return Ok(());
-            }
-        }
+        while self.write_step(|writing| delete_some(writing.connection, upto))? > 0 {}
+        Ok(())
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct Run {
     /// are not here.
     order_bits: Vec<u64>,
     last_batch: i64,
+    /// Bytes in memory, about.
+    bytes: usize,
 }
 
 impl Run {
@@ -79,6 +81,7 @@ impl Run {
             slots: Vec::with_capacity(sum(|run| run.slots.len())),
             segments: Vec::with_capacity(sum(|run| run.segments.len())),
             orders: Vec::with_capacity(sum(|run| run.orders.len())),
+            bytes: sum(|run| run.bytes),
             ..Self::default()
         };
         for run in runs {
@@ -230,8 +233,13 @@ impl BatchBuilder {
     /// The changes as they are looked up, under the number of their commit.
     pub(super) fn run(self, batch: i64) -> Run {
         let Self { slots, bytes, orders } = self;
+        let size = bytes.len()
+            + size_of::<Segment>()
+            + size_of_val(slots.as_slice())
+            + size_of_val(orders.as_slice()) * 9 / 8;
         let segments = vec![Segment { batch, bytes: bytes.into() }];
-        let mut run = Run { slots, segments, orders, order_bits: Vec::new(), last_batch: batch };
+        let mut run =
+            Run { slots, segments, orders, last_batch: batch, bytes: size, ..Run::default() };
         run.sort();
         run
     }
@@ -342,11 +350,7 @@ impl Tail {
 
     /// Bytes in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let of = |run: &Arc<Run>| {
-            let segments = run.segments.iter().map(|segment| segment.bytes.len()).sum::<usize>();
-            segments + size_of_val(run.slots.as_slice()) + size_of_val(run.orders.as_slice())
-        };
-        self.runs.iter().map(of).sum()
+        self.runs.iter().map(|run| run.bytes).sum()
     }
 
     /// The changes of one customer in the commits after `after` up to `upto`, in order.

@@ -31,6 +31,29 @@ pub enum StartError {
     /// The model directory.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// Nothing was ever stored in the data directory.
+    #[error("{}: no such file", path.display())]
+    NoStore {
+        /// The database that is missing.
+        path: PathBuf,
+    },
+}
+
+/// The transaction store of a configuration, and nothing else; opened or created.
+fn open_store(config: &Config) -> Result<TransactionStore, StoreError> {
+    let Config { data_directory, clock, currency, .. } = config;
+    let store = TransactionStore::open(data_directory, clock.clone(), currency)?;
+    Ok(store.with_tail_limit(config.tail_bytes).with_cache(config.cache_bytes))
+}
+
+/// The transaction store of a configuration for a process that only reads: without models, jobs and
+/// maintenance.
+///
+/// # Errors
+/// [`StartError::NoStore`] when there is none, or when it cannot be opened.
+pub fn existing_store(config: &Config) -> Result<TransactionStore, StartError> {
+    let path = TransactionStore::file_in(&config.data_directory);
+    if path.is_file() { Ok(open_store(config)?) } else { Err(StartError::NoStore { path }) }
 }
 
 /// A file outside the configured directories.
@@ -46,10 +69,7 @@ impl App {
     /// # Errors
     /// When a directory cannot be used. A version that does not load is only logged.
     pub fn open(config: Config) -> Result<Self, StartError> {
-        let store =
-            TransactionStore::open(&config.data_directory, config.clock.clone(), &config.currency)?
-                .with_tail_limit(config.tail_bytes)
-                .with_cache(config.cache_bytes);
+        let store = open_store(&config)?;
         let control = ControlStore::open(&config.data_directory)?;
         let catalog = ModelCatalog::new(ModelRepository::open(&config.model_directory)?);
         catalog.refresh()?;

@@ -1,5 +1,27 @@
 //! Interrupts and termination.
 
+use std::io;
+
+use super::exit::Failure;
+
+/// Runs `work` on a thread of its own. On Ctrl-C `stop` asks it to end, and its result is awaited.
+pub(super) async fn interruptible<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    stop: impl FnOnce(),
+) -> Result<T, Failure> {
+    let work = tokio::task::spawn_blocking(work);
+    tokio::pin!(work);
+    let done = tokio::select! {
+        biased;
+        done = &mut work => done,
+        () = interrupt() => {
+            stop();
+            work.await
+        }
+    };
+    done.map_err(|error| Failure::Output(io::Error::other(error)))
+}
+
 /// Resolves when the process shall end: Ctrl-C or, on Unix, SIGTERM.
 pub(super) async fn termination() {
     tokio::select! {

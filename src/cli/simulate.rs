@@ -85,7 +85,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    let work = tokio::task::spawn_blocking(move || {
+    let work = move || {
         let mut bar = Progress::new("simulate");
         let mut show = |fraction: f64| {
             let stage = "generating".to_owned();
@@ -95,17 +95,8 @@ pub(super) async fn run(args: SimulateArgs) -> Result<(), Failure> {
         let done = simulate(&plan, &directory, force, &mut show);
         bar.finish();
         done.map(|done| text(&done, &plan.currency))
-    });
-    tokio::pin!(work);
-    let done = tokio::select! {
-        biased;
-        done = &mut work => done,
-        () = signal::interrupt() => {
-            stop.store(true, Ordering::Relaxed);
-            work.await
-        }
     };
-    let done = done.map_err(|error| Failure::Output(io::Error::other(error)))?;
+    let done = signal::interruptible(work, || stop.store(true, Ordering::Relaxed)).await?;
     let text = done.map_err(failure)?;
     let mut output = Output::new(Format::Text);
     output.line(format_args!("{text}\n{:.1} s", started.elapsed().as_secs_f64()))?;

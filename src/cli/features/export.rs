@@ -11,15 +11,15 @@ use std::time::Instant;
 
 use clap::Args;
 
-use crate::app::App;
+use crate::app::{StartError, existing_store};
 use crate::config::Config;
 use crate::feature::FeatureSchema;
 use crate::grpc::proto::JobProgress;
-use crate::historical::{Export, ExportError, ExportResult, HistorySource, fit_schema};
+use crate::historical::{Export, ExportError, ExportResult, fit_schema};
 use crate::ingest::{HistoryCounts, Mapping, ParquetHistories, ReadHistoriesError, ReadOptions};
 use crate::model::{CancelToken, FitRun, ProgressSink};
 use crate::telemetry;
-use crate::transaction::{Refusal, ShopClock, Timestamp};
+use crate::transaction::{HistorySource, Refusal, ShopClock, Timestamp};
 
 use crate::cli::arguments::{InvalidArgument, time};
 use crate::cli::exit::Failure;
@@ -28,6 +28,8 @@ use crate::cli::output::{self, Format, Output};
 use crate::cli::progress::Progress;
 use crate::cli::settings::{ConfigArgs, ListenArgs};
 use crate::cli::signal;
+
+const NO_STORE: &str = "no such file; name the server's directory with --data-directory";
 
 /// Arguments of `patron features export`.
 #[derive(Args, Clone, Debug)]
@@ -101,15 +103,11 @@ impl Plan {
         if let Some((files, mapping)) = &self.files {
             return self.export(&mut self.read_files(files, mapping, run)?, run);
         }
-        let data = &self.config.data_directory;
-        if !data.is_dir() {
-            let problem = "no such directory; name the server's with --data-directory";
-            return Err(Failure::data(data, problem));
-        }
-        let app =
-            App::open(self.config.clone()).map_err(|error| Failure::Refused(error.to_string()))?;
-        let mut reader =
-            app.store().reader().map_err(|error| Failure::Refused(error.to_string()))?;
+        let store = existing_store(&self.config).map_err(|error| match &error {
+            StartError::NoStore { path } => Failure::data(path, NO_STORE),
+            _ => Failure::Refused(error.to_string()),
+        })?;
+        let mut reader = store.reader().map_err(|error| Failure::Refused(error.to_string()))?;
         self.export(&mut reader, run)
     }
 
@@ -242,7 +240,7 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let cancel = CancelToken::default();
     let token = cancel.clone();
-    let work = tokio::task::spawn_blocking(move || {
+    let work = move || {
         let shown = Shown(Mutex::new(Progress::new("export")));
         let run = FitRun { seed: 0, threads: plan.threads, progress: &shown, cancel: token };
         let result = plan.run(&run);
@@ -250,17 +248,8 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
             bar.finish();
         }
         result.map(|result| (result, plan.output))
-    });
-    tokio::pin!(work);
-    let done = tokio::select! {
-        biased;
-        done = &mut work => done,
-        () = signal::interrupt() => {
-            cancel.cancel();
-            work.await
-        }
     };
-    let (result, path) = done.map_err(|error| Failure::Output(io::Error::other(error)))??;
+    let (result, path) = signal::interruptible(work, || cancel.cancel()).await??;
     Output::new(Format::Text).line(format_args!(
         "{}: {} rows of {} customers, {} bytes, {:.1} s",
         path.display(),

@@ -12,8 +12,8 @@ use divan::{Bencher, black_box};
 use patron::feature::{FeatureSchema, Features, Workspace};
 use patron::store::{NewLine, TransactionStore};
 use patron::transaction::{
-    CustomerHistory, CustomerId, LineDraft, Money, OccurrenceCounter, Quantity, ShopClock,
-    Timestamp, TransactionLine,
+    CustomerHistory, CustomerId, HistorySource, LineDraft, Money, OccurrenceCounter, Quantity,
+    ShopClock, Timestamp, TransactionLine,
 };
 use rand::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -142,11 +142,14 @@ fn features(bencher: Bencher<'_, '_>, dates: usize) {
     let schema = FeatureSchema::new(&ShopClock::utc(), "category", vec!["department 1".to_owned()]);
     let features = Features::new(&schema, reader.symbols()).expect("features");
     let mut histories: Vec<CustomerHistory> = Vec::new();
-    let keep = |_, history| {
-        histories.push(history);
+    let keep = |kept: &mut Vec<_>, _: &CustomerId, history: &CustomerHistory| {
+        kept.push(history.clone());
+    };
+    let take = |mut kept| {
+        histories.append(&mut kept);
         ControlFlow::Continue(())
     };
-    reader.scan(keep).expect("a scan");
+    reader.scan_parallel(1, Vec::new, keep, |kept| kept, take).expect("a scan");
     let last = Timestamp::from_micros(1_704_067_200_000_000);
     let as_ofs: Vec<Timestamp> =
         (0..dates).map(|month| last.plus_days(-30 * month as i64)).collect();

@@ -5,8 +5,6 @@
 
 mod export;
 mod schema;
-mod source;
 
 pub use self::export::{Export, ExportError, ExportResult};
 pub use self::schema::fit_schema;
-pub use self::source::HistorySource;

@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod metrics;
 pub mod model;
+pub mod parallel;
 pub mod repository;
 pub mod scoring;
 pub mod serving;

@@ -36,7 +36,7 @@ mod transactions;
 mod versions;
 
 pub use self::audit::AuditEntry;
-pub use self::bulk::{Bulk, BulkLine, BulkOutcome};
+pub use self::bulk::{Bulk, BulkLine};
 pub use self::commit::{AppendOutcome, NewLine};
 pub use self::control::ControlStore;
 pub use self::decode::SaleLine;

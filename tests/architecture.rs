@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// only name modules that stand above it in this list, so the table itself can have no cycle.
 const LAYERS: &[(&str, &[&str])] = &[
     // domain
+    ("parallel", &[]),
     ("transaction", &[]),
     ("dataset", &["transaction"]),
     ("metrics", &[]),
@@ -20,11 +21,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["transaction", "dataset", "metrics"]),
     ("simulation", &["transaction"]),
     // storage
-    ("store", &["transaction"]),
+    ("store", &["parallel", "transaction"]),
     ("repository", &["transaction", "dataset", "feature", "model"]),
     // application
-    ("ingest", &["transaction", "store"]),
-    ("historical", &["transaction", "feature", "model", "store", "ingest"]),
+    ("ingest", &["parallel", "transaction", "store"]),
+    ("historical", &["transaction", "feature", "model"]),
     (
         "training",
         &[

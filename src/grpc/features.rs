@@ -11,7 +11,7 @@ use crate::historical::fit_schema;
 use crate::model::ModelKind;
 use crate::serving::{ServedModel, ServingError};
 use crate::store::{Reader, StoreError};
-use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, Timestamp};
+use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, HistorySource, Timestamp};
 
 use super::blocking;
 use super::convert::{Page, check_rows, model_name, request_id, selector, time, wire_time};

@@ -15,9 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::feature::{FeatureSchema, Features, Workspace};
 use crate::model::{FitError, FitRun};
-use crate::transaction::{CustomerHistory, CustomerId, InvalidTime, Timestamp};
-
-use super::HistorySource;
+use crate::transaction::{CustomerHistory, CustomerId, HistorySource, InvalidTime, Timestamp};
 
 /// Rows of one row group; all columns of that many rows are in memory.
 const ROWS_PER_GROUP: usize = 1 << 17;

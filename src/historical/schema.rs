@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::feature::{FeatureSchema, TOP_CATEGORIES};
-use crate::transaction::{CustomerHistory, ShopClock, Symbol, SymbolTable, Timestamp};
-
-use super::HistorySource;
+use crate::transaction::{
+    CustomerHistory, HistorySource, ShopClock, Symbol, SymbolTable, Timestamp,
+};
 
 /// Gross spend of some purchases by symbol.
 #[derive(Debug, Default)]

@@ -32,7 +32,9 @@ use self::storage::Storage;
 pub use self::tally::HistoryCounts;
 use super::file::ReadFileError;
 use super::mapping::Mapping;
-use crate::transaction::{CustomerHistory, CustomerId, ShopClock, SymbolTable, Timestamp};
+use crate::transaction::{
+    CustomerHistory, CustomerId, HistorySource, ShopClock, SymbolTable, Timestamp,
+};
 
 /// How files are read into histories.
 #[derive(Clone, Copy)]
@@ -121,26 +123,24 @@ impl ParquetHistories {
         read::read(paths, mapping, &options)
     }
 
-    /// The texts behind the symbols of every history, in the order of their first appearance.
-    pub fn symbols(&self) -> &Arc<SymbolTable> {
-        &self.names.symbols
-    }
-
     /// What the files held.
     pub fn counts(&self) -> &HistoryCounts {
         &self.counts
     }
+}
 
-    /// Visits every customer's history on `threads` threads and hands what they gathered to
-    /// `sink` in the order of ([`CustomerId::placement`], key).
-    ///
-    /// The work is cut into chunks of consecutive customers, the same at any number of threads.
-    /// Each chunk begins with a `new` value that `visit` may change and that `finish` completes on
-    /// the same thread for `sink`. When `sink` breaks, the rest is left out.
-    ///
-    /// # Errors
-    /// When the temporary file cannot be read.
-    pub fn scan_parallel<S, T: Send>(
+impl HistorySource for ParquetHistories {
+    type Error = ReadHistoriesError;
+
+    fn symbols(&self) -> &Arc<SymbolTable> {
+        &self.names.symbols
+    }
+
+    fn customers(&self) -> u64 {
+        self.counts.customers
+    }
+
+    fn scan_parallel<S, T: Send>(
         &mut self,
         threads: usize,
         new: impl Fn() -> S + Sync,
@@ -148,7 +148,7 @@ impl ParquetHistories {
         finish: impl Fn(S) -> T + Sync,
         sink: impl FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), ReadHistoriesError> {
-        scan::scan(self, threads, &new, &visit, &finish, sink)
+        scan::scan(self, threads, new, visit, finish, sink)
     }
 }
 

@@ -11,8 +11,8 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::store::{Bulk, BulkLine, BulkOutcome, StoreError, TransactionStore};
-use crate::transaction::{ImportReport, Refusal, ReportBuilder, StoreOutcome};
+use crate::store::{Bulk, BulkLine, StoreError, TransactionStore};
+use crate::transaction::{ImportReport, Refusal, ReportBuilder};
 
 use super::file::{self, ReadFileError, TransactionFile};
 use super::mapping::{InvalidMapping, Mapping};
@@ -112,9 +112,7 @@ pub fn import(
     let Import { bulk, report, .. } = import;
     check_refusals(&report, request.max_refused_percent)?;
     let name = request.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let finish = |outcome: BulkOutcome| {
-        report.finish(&name, sha256, &mapping.recorded_at_rule(), counts(outcome))
-    };
+    let finish = |outcome| report.finish(&name, sha256, &mapping.recorded_at_rule(), outcome);
     let mut tick = |fraction: f64| tick(READING + fraction * (1.0 - READING));
     Ok(bulk.commit(import_id, finish, &mut tick)?)
 }
@@ -207,12 +205,6 @@ fn check_row(row: SourceRow, currency: &str) -> CheckedRow {
         BulkLine { line, content, recorded_at, fingerprint }
     });
     CheckedRow { number, line }
-}
-
-fn counts(outcome: BulkOutcome) -> StoreOutcome {
-    let BulkOutcome { accepted, duplicates, corrected, .. } = outcome;
-    let BulkOutcome { repeated_rows, customers, orders, products, .. } = outcome;
-    StoreOutcome { accepted, duplicates, corrected, repeated_rows, customers, orders, products }
 }
 
 /// The digest of a file's bytes; `None` when it went away in between, which reading it will tell.

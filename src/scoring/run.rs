@@ -12,7 +12,9 @@ use crate::serving::{
     ModelCatalog, Selector, ServedModel, ServingError, score_probabilities, score_segments,
 };
 use crate::store::{StoreError, TransactionStore};
-use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, SymbolTable, Timestamp};
+use crate::transaction::{
+    CustomerHistory, CustomerId, HistoryLine, HistorySource, SymbolTable, Timestamp,
+};
 
 use super::output::{Column, ScoreFormat, ScoreWriter};
 

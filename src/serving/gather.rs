@@ -6,7 +6,8 @@ use crate::dataset::{FeatureMatrix, InvalidMatrix};
 use crate::feature::{Features, Workspace};
 use crate::store::TransactionStore;
 use crate::transaction::{
-    CustomerHistory, CustomerId, HistoryLine, SymbolTable, Timestamp, TransactionLine,
+    CustomerHistory, CustomerId, HistoryLine, HistorySource, SymbolTable, Timestamp,
+    TransactionLine,
 };
 
 use super::{ServedModel, ServingError};

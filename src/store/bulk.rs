@@ -8,10 +8,11 @@ use std::ops::ControlFlow;
 
 use foldhash::HashMap;
 
-use crate::transaction::{ImportReport, LineIdentity, SymbolTable, Timestamp, TransactionLine};
+use crate::transaction::{
+    ImportReport, LineIdentity, StoreOutcome, SymbolTable, Timestamp, TransactionLine,
+};
 
 use super::bytes::{Bytes, put, put_text};
-use super::commit::AppendOutcome;
 use super::database::Durability;
 use super::error::Fault;
 use super::merge::Merge;
@@ -35,35 +36,6 @@ pub struct BulkLine {
     pub recorded_at: Option<Timestamp>,
     /// Names the cells of its row.
     pub fingerprint: u64,
-}
-
-/// What became of the lines of a bulk import, and what was found on the way.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct BulkOutcome {
-    /// New lines.
-    pub accepted: u64,
-    /// Lines that were there already.
-    pub duplicates: u64,
-    /// Lines that took the place of another.
-    pub corrected: u64,
-    /// Rows that repeat an earlier row of the same import.
-    pub repeated_rows: u64,
-    /// Different customers.
-    pub customers: u64,
-    /// Different orders.
-    pub orders: u64,
-    /// Different products.
-    pub products: u64,
-}
-
-impl BulkOutcome {
-    pub(super) fn count(&mut self, outcome: AppendOutcome) {
-        match outcome {
-            AppendOutcome::Accepted => self.accepted += 1,
-            AppendOutcome::Duplicate => self.duplicates += 1,
-            AppendOutcome::Corrected => self.corrected += 1,
-        }
-    }
 }
 
 /// An import in the making; nothing of it is stored before [`Bulk::commit`].
@@ -133,7 +105,7 @@ impl Bulk<'_> {
     pub fn commit(
         mut self,
         import_id: &str,
-        report: impl FnOnce(BulkOutcome) -> ImportReport,
+        report: impl FnOnce(StoreOutcome) -> ImportReport,
         tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
     ) -> Result<ImportReport, StoreError> {
         let store = self.store;
@@ -151,7 +123,7 @@ impl Bulk<'_> {
                 merge.partition(&bytes)?;
             }
             let run = merge.settle()?;
-            let report = report(BulkOutcome { products, orders, ..merge.outcome });
+            let report = report(StoreOutcome { products, orders, ..merge.outcome });
             let state = merge.finish(import_id, &report)?;
             Ok((report, state, run))
         });

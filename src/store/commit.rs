@@ -6,7 +6,8 @@ use foldhash::{HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use crate::transaction::{
-    CustomerId, LineIdentity, OccurrenceCounter, SymbolTable, Timestamp, TransactionLine,
+    CustomerId, LineIdentity, OccurrenceCounter, StoreOutcome, SymbolTable, Timestamp,
+    TransactionLine,
 };
 
 use super::error::Fault;
@@ -48,6 +49,16 @@ pub enum AppendOutcome {
     Duplicate,
     /// It took the place of another line of the same identity.
     Corrected,
+}
+
+impl AppendOutcome {
+    pub(super) fn count_in(self, counts: &mut StoreOutcome) {
+        match self {
+            Self::Accepted => counts.accepted += 1,
+            Self::Duplicate => counts.duplicates += 1,
+            Self::Corrected => counts.corrected += 1,
+        }
+    }
 }
 
 /// What the writer remembers from one commit to the next; forgotten when a commit fails.

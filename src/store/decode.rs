@@ -5,9 +5,10 @@ use crate::transaction::{
 };
 
 use super::error::Fault;
+use super::history::Packed;
 use super::packed::unpack;
 use super::record::Record;
-use super::tail::{Change, Tail, apply};
+use super::tail::{Change, Tail};
 use super::texts::Texts;
 
 /// A line with or without a customer, as the sums of a panel need it.
@@ -58,16 +59,6 @@ pub(super) struct Decoder<'a> {
     pub(super) upto: i64,
 }
 
-/// The packed part of one history.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Packed<'a> {
-    pub(super) key: i64,
-    /// The last commit that is packed, 0 when nothing is.
-    pub(super) last_batch: i64,
-    /// The blob; empty when nothing is packed.
-    pub(super) lines: &'a [u8],
-}
-
 impl Decoder<'_> {
     /// Fills `history` with all lines of a customer.
     pub(super) fn history(
@@ -106,15 +97,7 @@ impl Decoder<'_> {
             }
             return Ok(());
         }
-        let mut records = Vec::new();
-        if !packed.lines.is_empty() {
-            records = unpack(packed.lines)?.collect::<Result<_, Fault>>()?;
-        }
-        for change in changes() {
-            let (change, record) = change?;
-            apply(&mut records, change, record);
-        }
-        records.iter().for_each(visit);
+        packed.records(self.tail, self.upto)?.iter().for_each(visit);
         Ok(())
     }
 }

@@ -8,6 +8,35 @@ use super::record::Record;
 use super::row::packed_history;
 use super::tail::{Tail, apply};
 
+/// The packed part of one history.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed<'a> {
+    pub(super) key: i64,
+    /// The last commit that is packed, 0 when nothing is.
+    pub(super) last_batch: i64,
+    /// The blob; empty when nothing is packed.
+    pub(super) lines: &'a [u8],
+}
+
+impl<'a> Packed<'a> {
+    /// All records under the key as of the commit `upto`, corrected ones too.
+    pub(super) fn records(&self, tail: &'a Tail, upto: i64) -> Result<Vec<Record<'a>>, Fault> {
+        let mut records = Vec::new();
+        if !self.lines.is_empty() {
+            let packed = unpack(self.lines)?;
+            records.reserve(packed.len());
+            for record in packed {
+                records.push(record?);
+            }
+        }
+        for change in tail.changes(self.key, self.last_batch, upto) {
+            let (change, record) = change?;
+            apply(&mut records, change, record);
+        }
+        Ok(records)
+    }
+}
+
 /// The stored bytes of one customer, and what the tail adds to them.
 #[derive(Debug)]
 pub(super) struct StoredHistory<'a> {
@@ -33,21 +62,17 @@ impl<'a> StoredHistory<'a> {
         self.packed.as_ref().map(|(batch, _)| *batch)
     }
 
+    /// The packed part.
+    pub(super) fn packed(&self) -> Packed<'_> {
+        let (last_batch, lines) = match &self.packed {
+            Some((last_batch, lines)) => (*last_batch, lines.as_slice()),
+            None => (0, Default::default()),
+        };
+        Packed { key: self.key, last_batch, lines }
+    }
+
     /// All records, corrected ones too.
     pub(super) fn records(&self) -> Result<Vec<Record<'_>>, Fault> {
-        let mut records = Vec::new();
-        if let Some((_, blob)) = &self.packed {
-            let packed = unpack(blob)?;
-            records.reserve(packed.len());
-            for record in packed {
-                records.push(record?);
-            }
-        }
-        let packed_batch = self.packed_batch().unwrap_or_default();
-        for change in self.tail.changes(self.key, packed_batch, self.upto) {
-            let (change, record) = change?;
-            apply(&mut records, change, record);
-        }
-        Ok(records)
+        self.packed().records(self.tail, self.upto)
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet};
 use rusqlite::params;
 
-use crate::transaction::{CustomerId, ImportReport, LineIdentity, Symbol, SymbolTable, Timestamp};
+use crate::transaction::{
+    CustomerId, ImportReport, LineIdentity, StoreOutcome, Symbol, SymbolTable, Timestamp,
+};
 
-use super::bulk::{Bulk, BulkOutcome, Item};
+use super::bulk::{Bulk, Item};
 use super::commit::{AppendOutcome, Commit, NewLine};
 use super::error::Fault;
 use super::history::StoredHistory;
@@ -24,7 +26,7 @@ use super::versions::Versions;
 #[derive(Debug)]
 pub(super) struct Merge<'a, 'b> {
     writing: &'a mut Writing<'b>,
-    pub(super) outcome: BulkOutcome,
+    pub(super) outcome: StoreOutcome,
     /// From the symbols of the import to those of the store.
     symbols: Vec<u32>,
     import_symbols: SymbolTable,
@@ -70,7 +72,7 @@ impl<'a, 'b> Merge<'a, 'b> {
         let divided = divided(writing, orders)?;
         Ok(Self {
             writing,
-            outcome: BulkOutcome::default(),
+            outcome: StoreOutcome::default(),
             symbols,
             import_symbols,
             divided,
@@ -96,7 +98,7 @@ impl<'a, 'b> Merge<'a, 'b> {
         let mut commit = Commit::new(self.writing);
         for Left { new, recorded_at, is_told, .. } in &left {
             let outcome = commit.add(new, *recorded_at, *is_told)?;
-            self.outcome.count(outcome);
+            outcome.count_in(&mut self.outcome);
         }
         let Some((state, run)) = commit.store()? else {
             return Ok(None);
@@ -152,7 +154,7 @@ impl<'a, 'b> Merge<'a, 'b> {
                 record.occurrence = *count;
             }
             let outcome = self.add(&mut resolved, key, (record, item), customer.as_ref());
-            self.outcome.count(outcome);
+            outcome.count_in(&mut self.outcome);
         }
         if resolved.records.len() > before {
             self.store(key, upto, &mut resolved.records)?;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Rows};
 
-use crate::transaction::{CustomerHistory, CustomerId, ImportReport, SymbolTable, Timestamp};
+use crate::transaction::{
+    CustomerHistory, CustomerId, HistorySource, ImportReport, SymbolTable, Timestamp,
+};
 
-use super::decode::{Decoder, Packed, SaleLine};
+use super::decode::{Decoder, SaleLine};
 use super::error::Fault;
 use super::history::StoredHistory;
-use super::row::{StoredLine, find_customer, packed_history, stored_line};
+use super::row::{StoredLine, find_customer, stored_line};
 use super::scan::{self, Chunk};
 use super::state::State;
 use super::tail::Tail;
@@ -59,11 +61,6 @@ impl<'a> Reader<'a> {
         Ok(Self { store, connection: Some(connection), tail, state, texts })
     }
 
-    /// The texts behind the symbols of every history from this reader.
-    pub fn symbols(&self) -> &Arc<SymbolTable> {
-        &self.texts.symbols
-    }
-
     /// The whole history of one customer; empty when there is none.
     ///
     /// # Errors
@@ -76,71 +73,16 @@ impl<'a> Reader<'a> {
         self.read(|reader, connection| {
             let mut history = CustomerHistory::default();
             if let Ok(key) = find_customer(connection, customer)? {
-                let stored = packed_history(connection, key)?;
-                let packed = match &stored {
-                    Some((last_batch, lines)) => Packed { key, last_batch: *last_batch, lines },
-                    None => Packed { key, last_batch: 0, lines: &[] },
-                };
-                reader.decoder().history(packed, &mut history)?;
+                let stored = StoredHistory::load(connection, &reader.tail, key, upto)?;
+                reader.decoder().history(stored.packed(), &mut history)?;
                 cache.keep((customer, key), &reader.tail, upto, &history);
             }
             Ok(history)
         })
     }
 
-    /// Calls `visit` with each customer and history, in the order of [`CustomerId::placement`],
-    /// until it breaks. Memory holds one chunk at a time.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn scan(
-        &mut self,
-        mut visit: impl FnMut(CustomerId, CustomerHistory) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let keep = |kept: &mut Vec<_>, customer: &CustomerId, history: &CustomerHistory| {
-            kept.push((customer.clone(), history.clone()));
-        };
-        self.scan_parallel(
-            1,
-            Vec::new,
-            keep,
-            |kept| kept,
-            |kept: Vec<_>| {
-                kept.into_iter().try_for_each(|(customer, history)| visit(customer, history))
-            },
-        )
-    }
-
-    /// Visits all histories on `threads` threads.
-    ///
-    /// They are cut into chunks of neighbours in the order of [`CustomerId::placement`]. `visit`
-    /// collects what it needs of a chunk in a value of `new`, which `finish` completes on the same
-    /// thread; `sink` gets the results in order, until it breaks. Memory holds a few chunks per
-    /// thread.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn scan_parallel<S, T: Send>(
-        &mut self,
-        threads: usize,
-        new: impl Fn() -> S + Sync,
-        visit: impl Fn(&mut S, &CustomerId, &CustomerHistory) + Sync,
-        finish: impl Fn(S) -> T + Sync,
-        sink: impl FnMut(T) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.read(|reader, connection| {
-            let decoder = reader.decoder();
-            let work = |chunk: Chunk| {
-                let mut collected = new();
-                chunk.histories(&decoder, |id, history| visit(&mut collected, id, history))?;
-                Ok(finish(collected))
-            };
-            scan::pass(connection, scan::CUSTOMERS, threads, Chunk::of_customers, work, sink)
-        })
-    }
-
     /// Visits every line of every customer and of nobody, superseded ones too, on `threads`
-    /// threads; otherwise as [`Reader::scan_parallel`].
+    /// threads; otherwise as [`HistorySource::scan_parallel`].
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -242,6 +184,37 @@ impl<'a> Reader<'a> {
         let outcome = query(self, &connection);
         self.connection = Some(connection);
         outcome.map_err(|fault| self.store.database.fault(fault))
+    }
+}
+
+impl HistorySource for Reader<'_> {
+    type Error = StoreError;
+
+    fn symbols(&self) -> &Arc<SymbolTable> {
+        &self.texts.symbols
+    }
+
+    fn customers(&self) -> u64 {
+        self.state.customers
+    }
+
+    fn scan_parallel<S, T: Send>(
+        &mut self,
+        threads: usize,
+        new: impl Fn() -> S + Sync,
+        visit: impl Fn(&mut S, &CustomerId, &CustomerHistory) + Sync,
+        finish: impl Fn(S) -> T + Sync,
+        sink: impl FnMut(T) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.read(|reader, connection| {
+            let decoder = reader.decoder();
+            let work = |chunk: Chunk| {
+                let mut collected = new();
+                chunk.histories(&decoder, |id, history| visit(&mut collected, id, history))?;
+                Ok(finish(collected))
+            };
+            scan::pass(connection, scan::CUSTOMERS, threads, Chunk::of_customers, work, sink)
+        })
     }
 }
 

@@ -1,18 +1,15 @@
 //! Passes over all histories, decoded on several threads.
 
-use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use rusqlite::{Connection, Row, Rows};
 
+use crate::parallel::{Broken, in_order};
 use crate::transaction::{CustomerHistory, CustomerId};
 
-use super::decode::{Decoder, Packed, SaleLine};
+use super::decode::{Decoder, SaleLine};
 use super::error::Fault;
+use super::history::Packed;
 use super::row::parse_customer;
 
 /// Histories that a thread takes at a time; a multiple of what one feature vector batch needs.
@@ -138,111 +135,6 @@ impl Chunk {
     }
 }
 
-/// Runs `work` on every item of `next` on `threads` threads and hands the results to `sink` in the
-/// order of the items. A few items per thread are in memory at a time.
-pub(super) fn in_order<I: Send, T: Send>(
-    threads: usize,
-    mut next: impl FnMut() -> Result<Option<I>, Fault>,
-    work: impl Fn(I) -> Result<T, Fault> + Sync,
-    mut sink: impl FnMut(T) -> ControlFlow<()>,
-) -> Result<(), Fault> {
-    if threads <= 1 {
-        while let Some(item) = next()? {
-            if sink(work(item)?).is_break() {
-                break;
-            }
-        }
-        return Ok(());
-    }
-    let (items, taken) = channel::<(usize, I)>();
-    let (done, results) = channel();
-    let taken = Mutex::new(taken);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let (taken, done, work) = (&taken, done.clone(), &work);
-            scope.spawn(move || work_off(taken, &done, work));
-        }
-        drop(done);
-        Passing { items: Some(items), results, waiting: BTreeMap::new(), sent: 0, passed: 0 }.run(
-            threads * 3,
-            &mut next,
-            &mut sink,
-        )
-    })
-}
-
-fn work_off<I, T>(
-    items: &Mutex<Receiver<(usize, I)>>,
-    done: &Sender<(usize, Result<T, Fault>)>,
-    work: impl Fn(I) -> Result<T, Fault>,
-) {
-    loop {
-        let next = items.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, item)) = next else {
-            return;
-        };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(item)));
-        let outcome = outcome
-            .unwrap_or_else(|_| Err(Fault::Damaged("a thread of the scan broke off".to_owned())));
-        if done.send((number, outcome)).is_err() {
-            return;
-        }
-    }
-}
-
-/// Items out, results back in order.
-struct Passing<I, T> {
-    items: Option<Sender<(usize, I)>>,
-    results: Receiver<(usize, Result<T, Fault>)>,
-    waiting: BTreeMap<usize, T>,
-    sent: usize,
-    passed: usize,
-}
-
-impl<I, T> Passing<I, T> {
-    fn run(
-        mut self,
-        in_flight: usize,
-        next: &mut impl FnMut() -> Result<Option<I>, Fault>,
-        sink: &mut impl FnMut(T) -> ControlFlow<()>,
-    ) -> Result<(), Fault> {
-        loop {
-            while self.sent - self.passed < in_flight
-                && let Some(items) = &self.items
-            {
-                match next()?.map(|item| items.send((self.sent, item))) {
-                    Some(Ok(())) => self.sent += 1,
-                    _ => self.items = None,
-                }
-            }
-            if self.passed == self.sent {
-                return Ok(());
-            }
-            if self.pass_on(sink)?.is_break() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Waits for one result and hands on what is due.
-    fn pass_on(
-        &mut self,
-        sink: &mut impl FnMut(T) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Fault> {
-        let Ok((number, result)) = self.results.recv() else {
-            return Err(Fault::Damaged("the threads of the scan are gone".to_owned()));
-        };
-        self.waiting.insert(number, result?);
-        while let Some(result) = self.waiting.remove(&self.passed) {
-            self.passed += 1;
-            if sink(result).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-}
-
 /// The rows that [`Chunk::of_customers`] reads.
 pub(super) const CUSTOMERS: &str = "SELECT customer_key, customer_id, last_batch, lines
      FROM customer LEFT JOIN history USING (customer_key) ORDER BY customer_key";
@@ -262,5 +154,9 @@ pub(super) fn pass<T: Send>(
 ) -> Result<(), Fault> {
     let mut select = connection.prepare(sql)?;
     let mut rows = select.query([])?;
-    in_order(threads, || next(&mut rows), work, sink)
+    let passed = in_order(threads, || next(&mut rows), || (), |(), chunk| work(chunk), sink);
+    passed.map_err(|broken| match broken {
+        Broken::Failed(fault) => fault,
+        Broken::Panicked => Fault::Damaged("a thread of the scan broke off".to_owned()),
+    })
 }

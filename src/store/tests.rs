@@ -6,11 +6,11 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use crate::transaction::{
-    CustomerId, ImportReport, LineDraft, Money, OccurrenceCounter, Quantity, ShopClock, Timestamp,
-    TransactionLine,
+    CustomerHistory, CustomerId, HistorySource, ImportReport, LineDraft, Money, OccurrenceCounter,
+    Quantity, ShopClock, StoreOutcome, Timestamp, TransactionLine,
 };
 
-use super::{AppendOutcome, BulkLine, BulkOutcome, NewLine, StoreError, TransactionStore};
+use super::{AppendOutcome, BulkLine, NewLine, StoreError, TransactionStore};
 
 const CUSTOMERS: [Option<&str>; 5] = [Some("ann"), Some("bob"), Some("cid"), Some("dee"), None];
 
@@ -171,12 +171,14 @@ fn compare_scans(store: &TransactionStore, model: &Model) {
         assert_eq!(total, (current.len(), expected));
     }
     let mut scanned = BTreeMap::new();
-    reader
-        .scan(|customer, history| {
-            scanned.insert(customer, history);
-            ControlFlow::Continue(())
-        })
-        .unwrap();
+    let keep = |kept: &mut Vec<_>, customer: &CustomerId, history: &CustomerHistory| {
+        kept.push((customer.clone(), history.clone()));
+    };
+    let take = |kept| {
+        scanned.extend::<Vec<_>>(kept);
+        ControlFlow::Continue(())
+    };
+    reader.scan_parallel(1, Vec::new, keep, |kept| kept, take).unwrap();
     for customer in ids() {
         let history = reader.history(&customer).unwrap();
         assert_eq!(scanned.remove(&customer).unwrap_or_default(), history);
@@ -233,7 +235,7 @@ fn import(store: &TransactionStore, model: &mut Model, lines: Vec<TransactionLin
         let NewLine { line, content, .. } = new;
         bulk.push(&BulkLine { line, content, recorded_at: None, fingerprint: 0 }).unwrap();
     }
-    let mut found = BulkOutcome::default();
+    let mut found = StoreOutcome::default();
     let report = |outcome| {
         found = outcome;
         ImportReport::default()

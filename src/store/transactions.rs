@@ -1,6 +1,6 @@
 //! All transaction lines of one shop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -60,7 +60,7 @@ impl TransactionStore {
     /// When the directory cannot be written, holds something else, or was made for a shop with
     /// another time zone or currency.
     pub fn open(directory: &Path, clock: ShopClock, currency: &str) -> Result<Self, StoreError> {
-        let database = Database::open(directory.join("transactions.sqlite3"), MIGRATIONS)?;
+        let database = Database::open(Self::file_in(directory), MIGRATIONS)?;
         let store = Self {
             database,
             clock,
@@ -79,6 +79,11 @@ impl TransactionStore {
         store.adopt_rows()?;
         store.reader()?;
         Ok(store)
+    }
+
+    /// The database file of a data directory.
+    pub fn file_in(directory: &Path) -> PathBuf {
+        directory.join("transactions.sqlite3")
     }
 
     /// The same store with another limit of the tail in memory, in bytes.

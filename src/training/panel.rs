@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::dataset::{Panel, Series, SeriesKey};
 use crate::model::FitRun;
 use crate::store::{Reader, SaleLine};
-use crate::transaction::{ShopClock, Symbol, SymbolTable, Timestamp};
+use crate::transaction::{HistorySource, ShopClock, Symbol, SymbolTable, Timestamp};
 
 use super::TrainingError;
 use super::recipe::{ForecastRecipe, Measure, SeriesChoice};

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use crate::dataset::{Dataset, FeatureMatrix, Snapshot};
 use crate::feature::{Features, Workspace};
-use crate::historical::HistorySource;
 use crate::model::FitRun;
 use crate::store::Reader;
-use crate::transaction::{CustomerHistory, HistoryLine, Symbol, Timestamp};
+use crate::transaction::{CustomerHistory, HistoryLine, HistorySource, Symbol, Timestamp};
 
 use super::TrainingError;
 

@@ -8,6 +8,7 @@ use crate::metrics::adjusted_rand_index;
 use crate::model::{ClusterCount, Estimator, FittedModel, Model, SegmentsEstimator, SegmentsModel};
 use crate::repository::{Gate, Metric};
 use crate::store::Reader;
+use crate::transaction::HistorySource;
 
 use super::TrainingError;
 use super::evaluation::{Evaluation, SegmentsEvaluation};

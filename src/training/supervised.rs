@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::repository::{Gate, LabelWindow, LoadedModel, Metric};
 use crate::store::Reader;
-use crate::transaction::Timestamp;
+use crate::transaction::{HistorySource, Timestamp};
 
 use super::TrainingError;
 use super::evaluation::{

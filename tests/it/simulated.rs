@@ -141,10 +141,12 @@ fn a_wrong_export_leaves_no_file_and_says_why() {
     let output = output.to_str().unwrap();
     let missing = directory.path().join("nowhere");
     let missing = missing.to_str().unwrap();
+    let empty = directory.path().to_str().unwrap();
     let export = ["features", "export", "--output", output];
     for (args, code, words) in [
         (vec!["--as-of", "yesterday"], 64, "--as-of"),
-        (vec!["--as-of", "2022-01-01", "--data-directory", missing], 65, "no such directory"),
+        (vec!["--as-of", "2022-01-01", "--data-directory", missing], 65, "no such file"),
+        (vec!["--as-of", "2022-01-01", "--data-directory", empty], 65, "transactions.sqlite3"),
         (vec!["--as-of", "2022-01-01", "--threads", "0"], 64, "--threads"),
         (vec!["--as-of", "2022-01-01", "--parquet", missing], 64, "--mapping"),
         (vec!["--as-of", "2022-01-01", "--schema", missing], 65, "nowhere"),

@@ -1,147 +1,36 @@
 //! Partitions into histories, on several threads, with results in order.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use super::line::{Line, NONE};
 use super::{ParquetHistories, ReadHistoriesError};
+use crate::parallel::{Broken, in_order};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, LocalTime, Money, OrderKey, Quantity, Symbol,
     Timestamp,
 };
 
-/// Chunks for each thread that may be begun or done and not yet handed over.
-const IN_FLIGHT: usize = 4;
-
-/// What a chunk came to, or why there is nothing more.
-type Chunk<S> = Result<S, io::Error>;
-
-/// Which chunks are taken, done and handed over.
-struct Queue<S> {
-    state: Mutex<State<S>>,
-    changed: Condvar,
-    chunks: usize,
-    window: usize,
-}
-
-struct State<S> {
-    next: usize,
-    delivered: usize,
-    done: BTreeMap<usize, Chunk<S>>,
-    is_stopped: bool,
-    workers: usize,
-}
-
 pub(super) fn scan<S, T: Send>(
     histories: &ParquetHistories,
     threads: usize,
-    new: &(impl Fn() -> S + Sync),
-    visit: &(impl Fn(&mut S, &CustomerId, &CustomerHistory) + Sync),
-    finish: &(impl Fn(S) -> T + Sync),
-    mut sink: impl FnMut(T) -> ControlFlow<()>,
+    new: impl Fn() -> S + Sync,
+    visit: impl Fn(&mut S, &CustomerId, &CustomerHistory) + Sync,
+    finish: impl Fn(S) -> T + Sync,
+    sink: impl FnMut(T) -> ControlFlow<()>,
 ) -> Result<(), ReadHistoriesError> {
-    let chunks = histories.partitions.count();
-    let threads = threads.max(1).min(chunks);
-    let state =
-        State { next: 0, delivered: 0, done: BTreeMap::new(), is_stopped: false, workers: threads };
-    let queue = Queue {
-        state: Mutex::new(state),
-        changed: Condvar::new(),
-        chunks,
-        window: threads * IN_FLIGHT,
+    let mut partitions = 0..histories.partitions.count();
+    let work = |builder: &mut Builder<'_>, partition| {
+        let mut collected = new();
+        builder.visit(partition, &mut |id, history| visit(&mut collected, id, history))?;
+        Ok(finish(collected))
     };
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let _leave = Leave(&queue);
-                let mut builder = Builder::new(histories);
-                while let Some(at) = queue.take() {
-                    let mut chunk = new();
-                    let visited =
-                        builder.visit(at, &mut |id, history| visit(&mut chunk, id, history));
-                    queue.put(at, visited.map(|()| finish(chunk)));
-                }
-            });
-        }
-        let _stop = Stop(&queue);
-        while let Some(chunk) = queue.deliver()? {
-            if sink(chunk?).is_break() {
-                break;
-            }
-        }
-        Ok(())
+    let next = || Ok::<_, io::Error>(partitions.next());
+    in_order(threads, next, || Builder::new(histories), work, sink).map_err(|broken| match broken {
+        Broken::Failed(error) => error.into(),
+        Broken::Panicked => ReadHistoriesError::Thread,
     })
-}
-
-impl<S> Queue<S> {
-    fn state(&self) -> MutexGuard<'_, State<S>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next chunk to work on, once it is not too far ahead.
-    fn take(&self) -> Option<usize> {
-        let mut state = self.state();
-        while !state.is_stopped && state.next >= state.delivered + self.window {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.is_stopped || state.next == self.chunks {
-            return None;
-        }
-        state.next += 1;
-        Some(state.next - 1)
-    }
-
-    fn put(&self, at: usize, chunk: Chunk<S>) {
-        self.state().done.insert(at, chunk);
-        self.changed.notify_all();
-    }
-
-    /// The next chunk in order, once it is done; `None` after the last.
-    fn deliver(&self) -> Result<Option<Chunk<S>>, ReadHistoriesError> {
-        let mut state = self.state();
-        if state.delivered == self.chunks {
-            return Ok(None);
-        }
-        loop {
-            let at = state.delivered;
-            if let Some(chunk) = state.done.remove(&at) {
-                state.delivered += 1;
-                self.changed.notify_all();
-                return Ok(Some(chunk));
-            }
-            if state.workers == 0 {
-                return Err(ReadHistoriesError::Thread);
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// Tells that a worker is gone. When it panicked, the others need not go on.
-struct Leave<'a, S>(&'a Queue<S>);
-
-impl<S> Drop for Leave<'_, S> {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.workers -= 1;
-        state.is_stopped |= thread::panicking();
-        drop(state);
-        self.0.changed.notify_all();
-    }
-}
-
-/// Lets no more work be taken.
-struct Stop<'a, S>(&'a Queue<S>);
-
-impl<S> Drop for Stop<'_, S> {
-    fn drop(&mut self) {
-        self.0.state().is_stopped = true;
-        self.0.changed.notify_all();
-    }
 }
 
 /// Makes the histories of one partition after the other for one thread.

@@ -8,8 +8,8 @@ use super::super::tally::HistoryCounts;
 use super::super::{ParquetHistories, ReadHistoriesError, ReadOptions};
 use crate::ingest::{Mapping, open};
 use crate::transaction::{
-    CustomerHistory, CustomerId, HistoryLine, Refusal, ShopClock, SymbolTable, Timestamp,
-    TransactionLine,
+    CustomerHistory, CustomerId, HistoryLine, HistorySource, Refusal, ShopClock, SymbolTable,
+    Timestamp, TransactionLine,
 };
 
 const CURRENCY: &str = "GBP";

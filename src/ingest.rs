@@ -10,6 +10,7 @@ mod import;
 mod mapping;
 mod parquet_file;
 mod row;
+mod table;
 
 pub use self::chunk::{CheckedChunk, ChunkOutcome, ChunkRefusal, StreamIngest};
 pub use self::columnar::{HistoryCounts, ParquetHistories, ReadHistoriesError, ReadOptions};
@@ -17,3 +18,4 @@ pub use self::file::{ReadFileError, TransactionFile, from_bytes, open};
 pub use self::import::{ImportError, ImportRequest, import};
 pub use self::mapping::{InvalidMapping, Mapping};
 pub use self::row::{RefusalReason, RowProblem, SourceRow};
+pub use self::table::TableFile;

@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["parallel", "transaction"]),
     ("repository", &["transaction", "dataset", "feature", "model"]),
     // application
-    ("ingest", &["parallel", "transaction", "store"]),
+    ("ingest", &["parallel", "transaction", "dataset", "store"]),
     ("historical", &["transaction", "feature", "model"]),
     (
         "training",

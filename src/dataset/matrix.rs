@@ -5,12 +5,26 @@ use std::sync::Arc;
 
 use crate::transaction::Timestamp;
 
-/// `rows` x `columns` features, row-major, every value finite.
-#[derive(Clone, Debug, PartialEq)]
+/// `rows` x `columns` features, row-major. Derived features are finite; columns that a caller
+/// brought may have NaN for what is missing, and codes of categories.
+#[derive(Clone, Debug)]
 pub struct FeatureMatrix {
     columns: Arc<[String]>,
+    /// Number of levels per column, 0 for numbers; empty when all are.
+    levels: Arc<[usize]>,
     values: Vec<f32>,
     rows: usize,
+}
+
+/// Equal bits, so that missing values are equal.
+impl PartialEq for FeatureMatrix {
+    fn eq(&self, other: &Self) -> bool {
+        let mut pairs = self.values.iter().zip(&other.values);
+        self.columns == other.columns
+            && self.levels == other.levels
+            && self.values.len() == other.values.len()
+            && pairs.all(|(a, b)| a.to_bits() == b.to_bits())
+    }
 }
 
 impl FeatureMatrix {
@@ -20,6 +34,29 @@ impl FeatureMatrix {
     /// When there is no column, when the number of values is no multiple of the number of columns,
     /// or when a value is not finite.
     pub fn new(columns: Arc<[String]>, values: Vec<f32>) -> Result<Self, InvalidMatrix> {
+        Self::checked(columns, Arc::default(), values, |value| value.is_finite())
+    }
+
+    /// A matrix of codes: NaN stands for a missing value, and a column with `levels` holds the
+    /// number of a level.
+    ///
+    /// # Errors
+    /// When there is no column, when the number of values is no multiple of the number of columns,
+    /// or when a value is infinite.
+    pub fn coded(
+        columns: Arc<[String]>,
+        levels: Arc<[usize]>,
+        values: Vec<f32>,
+    ) -> Result<Self, InvalidMatrix> {
+        Self::checked(columns, levels, values, |value| !value.is_infinite())
+    }
+
+    fn checked(
+        columns: Arc<[String]>,
+        levels: Arc<[usize]>,
+        values: Vec<f32>,
+        holds: impl Fn(f32) -> bool,
+    ) -> Result<Self, InvalidMatrix> {
         let width = columns.len();
         if width == 0 {
             return Err(InvalidMatrix::NoColumns);
@@ -27,12 +64,17 @@ impl FeatureMatrix {
         if !values.len().is_multiple_of(width) {
             return Err(InvalidMatrix::Shape { width, found: values.len() });
         }
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        if let Some(index) = values.iter().position(|value| !holds(*value)) {
             let column = columns.get(index % width).cloned().unwrap_or_default();
             return Err(InvalidMatrix::NotFinite { row: index / width, column });
         }
         let rows = values.len() / width;
-        Ok(Self { columns, values, rows })
+        Ok(Self { columns, levels, values, rows })
+    }
+
+    /// Number of levels of the column at `index` when it is categorical; 0 when it holds numbers.
+    pub fn levels(&self, index: usize) -> usize {
+        self.levels.get(index).copied().unwrap_or_default()
     }
 
     /// Names of the columns, in order.
@@ -83,7 +125,7 @@ impl FeatureMatrix {
             values.extend_from_slice(self.row(*row));
         }
         let rows = values.len() / self.width();
-        Self { columns: Arc::clone(&self.columns), values, rows }
+        Self { columns: Arc::clone(&self.columns), levels: Arc::clone(&self.levels), values, rows }
     }
 }
 

@@ -117,7 +117,7 @@ impl CsvFile {
 }
 
 /// Reads one record under the limit; `false` at the end of the file.
-fn read_record(
+pub(super) fn read_record(
     reader: &mut csv::Reader<Limited>,
     record: &mut ByteRecord,
     row: u64,
@@ -145,13 +145,13 @@ fn header(record: &ByteRecord, encoding: &'static Encoding) -> Result<Vec<String
 }
 
 /// Counts down what may still be read for one row and then reads no more.
-struct Limited {
+pub(super) struct Limited {
     file: Box<dyn Read + Send>,
     left: usize,
 }
 
 impl Limited {
-    fn new(file: Box<dyn Read + Send>) -> Self {
+    pub(super) fn new(file: Box<dyn Read + Send>) -> Self {
         Self { file, left: ROW_LIMIT }
     }
 }

@@ -178,6 +178,30 @@ pub enum ReadFileError {
         /// The encoding that the mapping names.
         expected: String,
     },
+    /// A row with more or fewer cells than the header.
+    #[error(
+        "row {row}: expected {expected} cells as in the header, found {found}; check its quotes"
+    )]
+    RaggedRow {
+        /// Its number.
+        row: u64,
+        /// Cells of the header.
+        expected: usize,
+        /// Its cells.
+        found: usize,
+    },
+    /// A cell of another kind than its column's.
+    #[error("row {row}, column {column:?}: expected {expected}, found {found:?}")]
+    Value {
+        /// Its row.
+        row: u64,
+        /// Its column.
+        column: String,
+        /// What the column holds.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
+    },
     /// A row that does not end.
     #[error(
         "row {row}: expected at most {limit} bytes, found more; look for a quote that is opened \
@@ -232,6 +256,15 @@ pub(super) fn check_format(
     mapping: &Mapping,
     file: &mut (impl Read + Seek),
 ) -> Result<FileFormat, ReadFileError> {
+    format_of(name, mapping.format, file)
+}
+
+/// The format that was told, or else by extension, held against the file's first and last bytes.
+pub(super) fn format_of(
+    name: &str,
+    told: Option<FileFormat>,
+    file: &mut (impl Read + Seek),
+) -> Result<FileFormat, ReadFileError> {
     let extension = Path::new(name).extension().unwrap_or_default();
     let extension = extension.to_string_lossy().to_ascii_lowercase();
     let by_name = match extension.as_str() {
@@ -239,7 +272,7 @@ pub(super) fn check_format(
         "parquet" => Some(FileFormat::Parquet),
         _ => None,
     };
-    let format = mapping.format.or(by_name);
+    let format = told.or(by_name);
     let format = format.ok_or_else(|| ReadFileError::UnknownFormat { name: name.to_owned() })?;
     let length = file.seek(SeekFrom::End(0))?;
     if length == 0 {

@@ -52,6 +52,23 @@ impl FitRun<'_> {
         FitRun { seed, threads: 1, progress: &NoProgress, cancel: CancelToken::default() }
     }
 
+    /// Runs `work` in a pool of [`FitRun::threads`] threads, which all parallel iterators within
+    /// use, those of libraries too.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads, or `work` fails.
+    pub fn install<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, FitError> + Send,
+    ) -> Result<T, FitError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads.max(1)).build();
+        let pool = pool.map_err(|error| FitError::Algorithm {
+            algorithm: "threads",
+            message: error.to_string(),
+        })?;
+        pool.install(work)
+    }
+
     /// `Err(FitError::Cancelled)` once someone asked to stop. Long loops call it often.
     pub fn check(&self) -> Result<(), FitError> {
         if self.cancel.is_cancelled() { Err(FitError::Cancelled) } else { Ok(()) }

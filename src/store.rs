@@ -9,7 +9,7 @@ mod adopt;
 mod append;
 mod audit;
 mod bulk;
-mod bytes;
+pub(crate) mod bytes;
 mod cache;
 mod commit;
 mod control;
@@ -36,7 +36,7 @@ mod transactions;
 mod versions;
 
 pub use self::audit::AuditEntry;
-pub use self::bulk::{Bulk, BulkLine};
+pub use self::bulk::{Bulk, BulkBatch, BulkRow, BulkWriter, TextNumbers};
 pub use self::commit::{AppendOutcome, NewLine};
 pub use self::control::ControlStore;
 pub use self::decode::SaleLine;

@@ -8,6 +8,7 @@ mod customer_id;
 mod history;
 mod import_report;
 mod line;
+mod line_ref;
 mod source;
 mod symbol;
 mod time;
@@ -19,6 +20,7 @@ pub use self::import_report::{ImportReport, Refusal, ReportBuilder, StoreOutcome
 pub use self::line::{
     InvalidLine, LineDraft, LineIdentity, OccurrenceCounter, TEXT_LIMIT, TransactionLine,
 };
+pub use self::line_ref::LineRef;
 pub use self::source::HistorySource;
 pub use self::symbol::{Symbol, SymbolTable};
 pub use self::time::{InvalidTime, LocalTime, MICROS_PER_DAY, ShopClock, Timestamp};

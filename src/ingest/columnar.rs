@@ -1,4 +1,4 @@
-//! Parquet files straight into one history per customer, without a store.
+//! Parquet files by column: into the store, or straight into one history per customer without one.
 //!
 //! The histories are those that an empty store would hold after an import of all rows of all
 //! files, one after the other. Row groups are read in parallel and by column; a row that is not
@@ -6,11 +6,15 @@
 //! Neither the number of threads nor the memory limit changes the result.
 
 mod decode;
+mod import;
+mod judge;
+mod keys;
 mod line;
 mod names;
 mod number;
 mod piece;
 mod plan;
+mod prints;
 mod read;
 mod repeats;
 mod row;
@@ -25,6 +29,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(super) use self::import::ParquetImport;
 use self::names::FinalNames;
 use self::piece::{Block, Partitions};
 use self::repeats::Fates;

@@ -344,7 +344,7 @@ impl Mapping {
         Ok(draft)
     }
 
-    fn divides_amount(&self) -> bool {
+    pub(super) fn divides_amount(&self) -> bool {
         let mut fields = self.bindings.iter().map(|binding| binding.field);
         self.template.amount.is_some() || fields.any(|field| field == Field::Amount)
     }

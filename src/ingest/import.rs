@@ -1,5 +1,6 @@
 //! A file into the store, as a whole or not at all.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::Read as _;
 use std::mem;
@@ -11,9 +12,13 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::store::{Bulk, BulkLine, StoreError, TransactionStore};
-use crate::transaction::{ImportReport, Refusal, ReportBuilder};
+use crate::store::{Bulk, BulkRow, BulkWriter, StoreError, TextNumbers, TransactionStore};
+use crate::transaction::{
+    ImportReport, LineIdentity, LineRef, Refusal, ReportBuilder, SymbolTable, Timestamp,
+    TransactionLine,
+};
 
+use super::columnar::ParquetImport;
 use super::file::{self, ReadFileError, TransactionFile};
 use super::mapping::{InvalidMapping, Mapping};
 use super::row::{RowProblem, SourceRow};
@@ -24,6 +29,8 @@ const BATCH: usize = 4_096;
 const BATCHES_IN_FLIGHT: usize = 4;
 /// Lines in memory while a file is divided by customer, in bytes; the rest goes into a file.
 const BULK_MEMORY: usize = 256 << 20;
+/// Threads that read and merge at most; more would wait for the one that stores.
+const MOST_THREADS: usize = 4;
 /// The share of an import's time that reading takes, about.
 const READING: f64 = 0.7;
 
@@ -101,15 +108,19 @@ pub fn import(
         return Ok(report);
     }
     let mapping = Mapping::parse(&request.mapping)?;
-    let rows = file::open(&request.path, &mapping)?;
+    let parquet = ParquetImport::open(&request.path, &mapping, &request.currency)?;
     let sha256 = sha256(&request.path);
-    let mut import = Import {
-        bulk: store.bulk(BULK_MEMORY),
-        report: ReportBuilder::new(),
-        currency: &request.currency,
-    };
-    import.read(rows, &mut |fraction| tick(fraction * READING))?;
-    let Import { bulk, report, .. } = import;
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let mut bulk = store.bulk(BULK_MEMORY, threads);
+    let mut report = ReportBuilder::new();
+    let mut reading = |fraction: f64| tick(fraction * READING);
+    match parquet {
+        Some(file) => file.read(threads, &mut bulk, &mut report, &mut reading)?,
+        None => {
+            let rows = file::open(&request.path, &mapping)?;
+            read_rows(rows, &request.currency, (&mut bulk, &mut report), &mut reading)?;
+        }
+    }
     check_refusals(&report, request.max_refused_percent)?;
     let name = request.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let finish = |outcome| report.finish(&name, sha256, &mapping.recorded_at_rule(), outcome);
@@ -117,27 +128,43 @@ pub fn import(
     Ok(bulk.commit(import_id, finish, &mut tick)?)
 }
 
-struct Import<'a> {
-    bulk: Bulk<'a>,
-    report: ReportBuilder,
-    currency: &'a str,
+/// An import row by row.
+struct RowImport<'a, 'b> {
+    bulk: &'a mut Bulk<'b>,
+    writer: BulkWriter,
+    texts: SymbolTable,
+    report: &'a mut ReportBuilder,
 }
 
 /// A row that was checked, away from the thread that stores it.
 struct CheckedRow {
     number: u64,
-    line: Result<BulkLine, RowProblem>,
+    fingerprint: u64,
+    recorded_at: Option<Timestamp>,
+    line: Result<(TransactionLine, LineIdentity), RowProblem>,
 }
 
-impl Import<'_> {
+/// Adds all lines to the bulk and counts all rows in the report, row by row.
+pub(super) fn read_rows(
+    rows: TransactionFile,
+    currency: &str,
+    (bulk, report): (&mut Bulk<'_>, &mut ReportBuilder),
+    tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
+) -> Result<(), ImportError> {
+    let writer = bulk.writer();
+    let texts = SymbolTable::default();
+    RowImport { bulk, writer, texts, report }.read(rows, currency, tick)
+}
+
+impl RowImport<'_, '_> {
     /// Reads and checks on one thread, divides on this one.
     fn read(
         &mut self,
         rows: TransactionFile,
+        currency: &str,
         tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
     ) -> Result<(), ImportError> {
         let total = rows.rows_hint();
-        let currency = self.currency;
         let (sender, receiver) = sync_channel(BATCHES_IN_FLIGHT);
         thread::scope(|scope| {
             // The thread ends when the receiver is dropped, at the latest.
@@ -146,7 +173,8 @@ impl Import<'_> {
             for batch in receiver {
                 let batch: Vec<CheckedRow> = batch?;
                 read += batch.len() as u64;
-                batch.into_iter().try_for_each(|row| self.add(row))?;
+                batch.into_iter().for_each(|row| self.add(row));
+                self.bulk.append(self.writer.take())?;
                 let fraction = total.map_or(0.0, |total| read as f64 / total.max(1) as f64);
                 if tick(fraction.min(1.0)).is_break() {
                     return Err(ImportError::Cancelled);
@@ -156,18 +184,30 @@ impl Import<'_> {
         })
     }
 
-    fn add(&mut self, row: CheckedRow) -> Result<(), ImportError> {
-        match row.line {
+    fn add(&mut self, row: CheckedRow) {
+        let CheckedRow { number, fingerprint, recorded_at, line } = row;
+        match line {
             Err(problem) => {
                 let reason = problem.reason.as_str();
-                self.report.refuse(row.number, &problem.field, reason, problem.message);
+                self.report.refuse(number, &problem.field, reason, problem.message);
             }
-            Ok(line) => {
-                self.report.observe(row.number, &line.line);
-                self.bulk.push(&line)?;
+            Ok((line, content)) => {
+                let line = LineRef::from(&line);
+                let texts = &mut self.texts;
+                let number_of = |text: &str| Ok::<_, Infallible>(texts.intern(Some(text)).raw());
+                let Ok(numbers) = TextNumbers::of(&line, number_of);
+                self.report.observe(number, line);
+                let row = number;
+                self.writer.push(&BulkRow {
+                    row,
+                    line,
+                    numbers,
+                    content,
+                    recorded_at,
+                    fingerprint,
+                });
             }
         }
-        Ok(())
     }
 }
 
@@ -202,9 +242,9 @@ fn check_row(row: SourceRow, currency: &str) -> CheckedRow {
     let recorded_at = row.recorded_at;
     let line = row.check(currency).map(|line| {
         let content = line.content();
-        BulkLine { line, content, recorded_at, fingerprint }
+        (line, content)
     });
-    CheckedRow { number, line }
+    CheckedRow { number, fingerprint, recorded_at, line }
 }
 
 /// The digest of a file's bytes; `None` when it went away in between, which reading it will tell.

@@ -189,7 +189,7 @@ impl Content {
 }
 
 /// Appends a cell so that no two rows of different cells give the same bytes.
-fn append(bytes: &mut Vec<u8>, cell: Cell<'_>) {
+pub(super) fn append(bytes: &mut Vec<u8>, cell: Cell<'_>) {
     let mut put = |tag: u8, value: &[u8]| {
         bytes.push(tag);
         bytes.extend_from_slice(value);

@@ -1,99 +1,94 @@
 //! Many lines in one transaction: divided by customer first, then merged into the packed histories
 //! one customer after the other.
 //!
-//! Dividing needs no lock. Memory holds one partition, and the rest lies in a file without a name.
+//! Dividing needs no lock and most of it is done on any number of threads, by [`BulkWriter`]s.
+//! Memory holds a few partitions, and beyond a limit the rest lies in a file without a name.
+
+mod writer;
 
 use std::io;
 use std::ops::ControlFlow;
 
 use foldhash::HashMap;
 
-use crate::transaction::{
-    ImportReport, LineIdentity, StoreOutcome, SymbolTable, Timestamp, TransactionLine,
-};
+use crate::transaction::{ImportReport, LineIdentity, StoreOutcome, SymbolTable, Timestamp};
 
-use super::bytes::{Bytes, put, put_text};
+pub use self::writer::{BulkBatch, BulkRow, BulkWriter, TextNumbers};
+use self::writer::{Mention, Use};
+use super::bytes::Bytes;
 use super::database::Durability;
 use super::error::Fault;
 use super::merge::Merge;
 use super::record::Record;
-use super::row::{self, anonymous_key, is_anonymous};
+use super::row::is_anonymous;
 use super::spill::Spill;
 use super::{StoreError, TransactionStore};
 
 /// Partitions of customers; lines without a customer have as many of their own.
-const PARTITIONS: usize = 64;
-
-/// A line of a bulk import.
-#[derive(Clone, Debug)]
-pub struct BulkLine {
-    /// The line.
-    pub line: TransactionLine,
-    /// [`TransactionLine::content`].
-    pub content: LineIdentity,
-    /// When the shop's systems knew of it, where the source tells; otherwise it is the time of the
-    /// import.
-    pub recorded_at: Option<Timestamp>,
-    /// Names the cells of its row.
-    pub fingerprint: u64,
-}
+const PARTITIONS: usize = 256;
 
 /// An import in the making; nothing of it is stored before [`Bulk::commit`].
 #[derive(Debug)]
 pub struct Bulk<'a> {
     store: &'a TransactionStore,
+    threads: usize,
     spill: Spill,
+    /// The texts in the order in which the rows name them.
     pub(super) symbols: SymbolTable,
-    products: Vec<bool>,
+    /// From the numbers of the rows to `symbols`.
+    pub(super) numbers: Vec<u32>,
+    products: u64,
     /// The customer of each order with numbered lines; `None` when there are several.
     pub(super) orders: HashMap<u64, Option<i64>>,
-    lines: u64,
+    is_product: Vec<bool>,
     now: Timestamp,
 }
 
 impl TransactionStore {
     /// Begins a bulk import that keeps about `memory` bytes of lines in memory and the rest in a
-    /// file in the data directory.
-    pub fn bulk(&self, memory: usize) -> Bulk<'_> {
+    /// file in the data directory, and that is merged on `threads` threads.
+    pub fn bulk(&self, memory: usize, threads: usize) -> Bulk<'_> {
         let directory = self.database.path().parent().map(ToOwned::to_owned).unwrap_or_default();
         Bulk {
             store: self,
+            threads,
             spill: Spill::new(2 * PARTITIONS, memory, directory),
             symbols: SymbolTable::default(),
-            products: Vec::new(),
+            numbers: Vec::new(),
+            products: 0,
             orders: HashMap::default(),
-            lines: 0,
+            is_product: Vec::new(),
             now: self.now(),
         }
     }
 }
 
 impl Bulk<'_> {
-    /// Adds a line.
+    /// Makes lines ready for this import; every thread has its own.
+    pub fn writer(&self) -> BulkWriter {
+        BulkWriter::new(self.now)
+    }
+
+    /// Adds what a writer made ready. The lines of all batches count in the order of their rows, so
+    /// batches must come in it.
     ///
     /// # Errors
     /// When the file beside the database cannot be written.
-    pub fn push(&mut self, new: &BulkLine) -> Result<(), StoreError> {
-        let line = &new.line;
-        let (key, partition) = place(line);
-        let symbols = &mut self.symbols;
-        let recorded_at = new.recorded_at.unwrap_or(self.now);
-        let numbered = row::record(line, 0, recorded_at, |text| {
-            Ok::<_, std::convert::Infallible>(symbols.intern(text).raw())
-        });
-        let Ok(record) = numbered;
-        self.note(key, &record);
-        let row = self.lines;
-        self.lines += 1;
-        let written = self.spill.append(partition, |bytes| {
-            bytes.extend_from_slice(&key.to_le_bytes());
-            bytes.extend_from_slice(new.content.as_bytes());
-            bytes.extend_from_slice(&new.fingerprint.to_le_bytes());
-            put(bytes, row << 1 | u64::from(new.recorded_at.is_some()));
-            put_text(bytes, line.customer_id.as_ref().map_or("", |id| id.as_str()));
-            record.write(&Record::default(), bytes);
-        });
-        written.map_err(|error| self.store.beside(&error))
+    pub fn append(&mut self, batch: BulkBatch) -> Result<(), StoreError> {
+        for mention in &batch.mentions {
+            self.name(mention);
+        }
+        for &(order, key, is_numbered) in &batch.orders {
+            let owner = self.orders.entry(order).or_insert(Some(key));
+            if is_numbered && owner.is_some_and(|owner| owner != key) {
+                *owner = None;
+            }
+        }
+        for (partition, bytes) in batch.chunks {
+            let written = self.spill.append(partition, bytes);
+            written.map_err(|error| self.store.beside(&error))?;
+        }
+        Ok(())
     }
 
     /// Stores all lines and the report that `report` makes, in one transaction.
@@ -109,19 +104,11 @@ impl Bulk<'_> {
         tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
     ) -> Result<ImportReport, StoreError> {
         let store = self.store;
-        let products = self.products.iter().filter(|is_known| **is_known).count() as u64;
-        let orders = self.orders.len() as u64;
+        let (products, orders) = (self.products, self.orders.len() as u64);
         let writer = store.database.writer();
         let stored = store.write(&writer, Durability::Full, |writing| {
             let mut merge = Merge::begin(writing, &mut self)?;
-            let partitions = self.spill.len();
-            for partition in 0..partitions {
-                if tick(partition as f64 / partitions as f64).is_break() {
-                    return Err(Fault::Cancelled);
-                }
-                let bytes = self.spill.take(partition).map_err(|error| fault(&error))?;
-                merge.partition(&bytes)?;
-            }
+            merge.partitions(&store.database, self.threads, &mut self.spill, tick)?;
             let run = merge.settle()?;
             let report = report(StoreOutcome { products, orders, ..merge.outcome });
             let state = merge.finish(import_id, &report)?;
@@ -137,34 +124,30 @@ impl Bulk<'_> {
         Ok(report)
     }
 
-    /// Remembers what is counted and which orders are divided among customers.
-    fn note(&mut self, key: i64, record: &Record<'_>) {
-        let product = record.product as usize;
-        if self.products.len() <= product {
-            self.products.resize(product + 1, false);
+    /// Gives a text its symbol, and the first part of a category path its own.
+    fn name(&mut self, mention: &Mention) {
+        let Mention { number, text, .. } = mention;
+        let place = *number as usize;
+        if place >= self.numbers.len() {
+            self.numbers.resize(place + 1, 0);
+            self.is_product.resize(place + 1, false);
         }
-        if let Some(is_known) = self.products.get_mut(product) {
-            *is_known = true;
+        if let Some(symbol) = self.numbers.get_mut(place) {
+            *symbol = self.symbols.intern(Some(text)).raw();
         }
-        if !record.order_id.is_empty() {
-            let owner = self.orders.entry(record.order_key().raw()).or_insert(Some(key));
-            if record.is_numbered() && owner.is_some_and(|owner| owner != key) {
-                *owner = None;
+        match mention.used {
+            Use::Category => {
+                if let Some((top, _)) = text.split_once('/') {
+                    self.symbols.intern(Some(top));
+                }
             }
-        }
-    }
-}
-
-/// The key of a line as far as it follows from the line, and the partition that it belongs to.
-fn place(line: &TransactionLine) -> (i64, usize) {
-    match &line.customer_id {
-        Some(customer) => {
-            let key = customer.placement();
-            (key, (key >> 57) as usize % PARTITIONS)
-        }
-        None => {
-            let key = anonymous_key(line.occurred_at);
-            (key, PARTITIONS + key.rem_euclid(PARTITIONS as i64) as usize)
+            Use::Product => {
+                if let Some(is_known) = self.is_product.get_mut(place) {
+                    self.products += u64::from(!*is_known);
+                    *is_known = true;
+                }
+            }
+            Use::Place => {}
         }
     }
 }
@@ -180,21 +163,21 @@ pub(super) struct Item<'a> {
     pub(super) is_told: bool,
     pub(super) content: LineIdentity,
     pub(super) fingerprint: u64,
-    /// Its symbols are those of the import.
+    /// Its texts are the numbers of the rows.
     pub(super) record: Record<'a>,
 }
 
 impl<'a> Item<'a> {
-    /// The lines of a partition, neighbours of one customer together, each customer's in the order
-    /// of the rows.
-    pub(super) fn read_all(bytes: &'a [u8]) -> Result<Vec<Self>, Fault> {
-        let mut rest = Bytes::new(bytes);
+    /// The lines of a partition.
+    pub(super) fn read_all(chunks: &'a [Box<[u8]>]) -> Result<Vec<Self>, Fault> {
         let mut items = Vec::new();
-        while !rest.rest().is_empty() {
-            let item = Self::read(&mut rest);
-            items.push(item.ok_or_else(|| Fault::Damaged("a spilled line".to_owned()))?);
+        for chunk in chunks {
+            let mut rest = Bytes::new(chunk);
+            while !rest.rest().is_empty() {
+                let item = Self::read(&mut rest);
+                items.push(item.ok_or_else(|| Fault::Damaged("a spilled line".to_owned()))?);
+            }
         }
-        items.sort_by_key(|item: &Self| (item.key, item.customer));
         Ok(items)
     }
 
@@ -213,10 +196,6 @@ impl<'a> Item<'a> {
     pub(super) fn is_anonymous(&self) -> bool {
         is_anonymous(self.key)
     }
-}
-
-fn fault(error: &io::Error) -> Fault {
-    Fault::Damaged(format!("the file beside the database: {error}"))
 }
 
 impl TransactionStore {

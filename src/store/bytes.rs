@@ -4,19 +4,19 @@ use std::str;
 
 /// Bytes that are read from the front. Every reading is checked: damaged bytes give `None`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bytes<'a>(&'a [u8]);
+pub(crate) struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// What has not been read.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.0
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
@@ -24,7 +24,7 @@ impl<'a> Bytes<'a> {
 
     /// An unsigned LEB128 number.
     #[inline]
-    pub(super) fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         if *first < 0x80 {
@@ -48,19 +48,19 @@ impl<'a> Bytes<'a> {
 
     /// The number of a text.
     #[inline]
-    pub(super) fn symbol(&mut self) -> Option<u32> {
+    pub(crate) fn symbol(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()
     }
 
     /// A number of either sign.
     #[inline]
-    pub(super) fn signed(&mut self) -> Option<i64> {
+    pub(crate) fn signed(&mut self) -> Option<i64> {
         self.number().map(unzigzag)
     }
 
     /// A number that is either a multiple of `unit` or not.
     #[inline]
-    pub(super) fn scaled(&mut self, unit: i64) -> Option<i64> {
+    pub(crate) fn scaled(&mut self, unit: i64) -> Option<i64> {
         let number = self.number()?;
         if number == RAW {
             let raw: [u8; 8] = self.take(8)?.try_into().ok()?;
@@ -71,7 +71,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// A text after its length.
-    pub(super) fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.number()?).ok()?;
         str::from_utf8(self.take(length)?).ok()
     }
@@ -81,7 +81,7 @@ impl<'a> Bytes<'a> {
 const RAW: u64 = u64::MAX;
 
 /// Appends an unsigned LEB128 number.
-pub(super) fn put(bytes: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
         value >>= 7;
@@ -90,13 +90,13 @@ pub(super) fn put(bytes: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends a text after its length.
-pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     put(bytes, text.len() as u64);
     bytes.extend_from_slice(text.as_bytes());
 }
 
 /// Multiples of `unit` as such, with a 0 in the lowest bit; other numbers with a 1.
-pub(super) fn put_scaled(bytes: &mut Vec<u8>, value: i64, unit: i64) {
+pub(crate) fn put_scaled(bytes: &mut Vec<u8>, value: i64, unit: i64) {
     const LARGEST: i64 = i64::MAX >> 2;
     if value % unit == 0 {
         put(bytes, zigzag(value / unit) << 1);
@@ -109,7 +109,7 @@ pub(super) fn put_scaled(bytes: &mut Vec<u8>, value: i64, unit: i64) {
 }
 
 /// Small numbers of either sign as small numbers without one.
-pub(super) fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63) as u64
 }
 

@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use crate::transaction::{
-    CustomerId, LineIdentity, OccurrenceCounter, StoreOutcome, SymbolTable, Timestamp,
+    CustomerId, LineIdentity, LineRef, OccurrenceCounter, StoreOutcome, SymbolTable, Timestamp,
     TransactionLine,
 };
 
@@ -103,9 +103,7 @@ impl WriterMemory {
         let key = match find_customer(connection, customer)? {
             Ok(key) => key,
             Err(FreeKey(key)) => {
-                connection
-                    .prepare_cached("INSERT INTO customer VALUES (?1, ?2)")?
-                    .execute(params![key, customer.as_str()])?;
+                row::insert_customer(connection, key, customer)?;
                 state.customers += 1;
                 key
             }
@@ -193,10 +191,9 @@ impl<'a> Commit<'a> {
         is_told: bool,
     ) -> Result<AppendOutcome, Fault> {
         let key = self.key(&new.line)?;
-        let (connection, symbols) = (self.connection, &mut self.memory.symbols);
-        let record = row::record(&new.line, new.occurrence, recorded_at, |text| {
-            row::intern(connection, symbols, text)
-        })?;
+        let line = LineRef::from(&new.line);
+        let numbers = row::intern_all(self.connection, &mut self.memory.symbols, &line)?;
+        let record = row::record(&line, numbers, new.occurrence, recorded_at);
         if record.is_numbered() {
             let told = is_told.then_some(record.recorded_at);
             self.add_numbered(key, &record, told, new.content)

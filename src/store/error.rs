@@ -112,6 +112,14 @@ pub(super) enum Fault {
     Damaged(String),
     /// Someone asked to stop.
     Cancelled,
+    /// A connection says so, which has named the file already.
+    Store(Box<StoreError>),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -127,6 +135,7 @@ impl StoreError {
             Fault::Sqlite(error) => Self::from_sqlite(path, &error),
             Fault::Damaged(detail) => Self::Corrupt { path: path.to_owned(), detail },
             Fault::Cancelled => Self::Cancelled,
+            Fault::Store(error) => *error,
         }
     }
 }

@@ -57,6 +57,11 @@ impl<'a> StoredHistory<'a> {
         Ok(Self { key, packed: packed_history(connection, key)?, tail, upto })
     }
 
+    /// The history under a key of which nothing is packed.
+    pub(super) fn none(tail: &'a Tail, key: i64, upto: i64) -> Self {
+        Self { key, packed: None, tail, upto }
+    }
+
     /// The last commit in the packed part; `None` without one.
     pub(super) fn packed_batch(&self) -> Option<i64> {
         self.packed.as_ref().map(|(batch, _)| *batch)

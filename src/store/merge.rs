@@ -1,97 +1,122 @@
-//! Merging the lines of a bulk import into the histories, one customer after the other.
+//! Merging the lines of a bulk import into the histories: decided on several threads, stored on one.
 
+mod plan;
+mod resolve;
+
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use crate::transaction::{
-    CustomerId, ImportReport, LineIdentity, StoreOutcome, Symbol, SymbolTable, Timestamp,
-};
+use crate::parallel::{Broken, in_order};
+use crate::transaction::{ImportReport, StoreOutcome, Symbol, Timestamp};
 
-use super::bulk::{Bulk, Item};
-use super::commit::{AppendOutcome, Commit, NewLine};
+use self::plan::{Basis, Left, Plan, Planner, Postponed};
+use super::bulk::Bulk;
+use super::commit::Commit;
+use super::database::Database;
 use super::error::Fault;
-use super::history::StoredHistory;
-use super::pack::{last_occurred_at, store_orders};
-use super::packed::pack;
-use super::record::Record;
-use super::row::{self, number_print, parse_customer, sale_print, stored_line};
+use super::pack::store_orders;
+use super::row;
+use super::spill::Spill;
 use super::state::State;
 use super::tail::Run;
 use super::transactions::Writing;
-use super::versions::Versions;
 
 /// The writing half of a bulk import.
 #[derive(Debug)]
 pub(super) struct Merge<'a, 'b> {
     writing: &'a mut Writing<'b>,
     pub(super) outcome: StoreOutcome,
-    /// From the symbols of the import to those of the store.
-    symbols: Vec<u32>,
-    import_symbols: SymbolTable,
-    /// Orders whose numbered lines belong to several customers, here or in the store.
-    divided: HashSet<u64>,
-    /// Their lines: they are stored like lines that arrive, after all others.
+    basis: Arc<Basis>,
     left: Vec<Left>,
     orders: Vec<(i64, i64)>,
-    buffer: Vec<u8>,
-}
-
-/// A line of a divided order.
-#[derive(Debug)]
-struct Left {
-    row: u64,
-    new: NewLine,
-    recorded_at: Timestamp,
-    is_told: bool,
-}
-
-/// What one customer's lines are resolved against.
-#[derive(Debug, Default)]
-struct Resolved<'a> {
-    records: Vec<Record<'a>>,
-    /// Digest of each record, where it came with this import.
-    contents: Vec<Option<LineIdentity>>,
-    /// Numbered lines: their versions so far, and where the current one stands.
-    versions: HashMap<u128, (Versions, Option<usize>)>,
-    /// Lines without a number.
-    sales: HashSet<u128>,
+    postponed: Vec<Postponed>,
 }
 
 impl<'a, 'b> Merge<'a, 'b> {
     /// Stores the texts of the import and finds the orders that belong to several customers.
     pub(super) fn begin(writing: &'a mut Writing<'b>, bulk: &mut Bulk<'_>) -> Result<Self, Fault> {
-        let import_symbols = std::mem::take(&mut bulk.symbols);
-        let mut symbols = vec![0];
-        for number in 1..=import_symbols.len() as u32 {
-            let text = import_symbols.text(Symbol::from_raw(number));
-            symbols.push(row::intern(writing.connection, &mut writing.memory.symbols, text)?);
+        let mut stored = vec![0];
+        for number in 1..=bulk.symbols.len() as u32 {
+            let text = bulk.symbols.text(Symbol::from_raw(number));
+            stored.push(row::intern(writing.connection, &mut writing.memory.symbols, text)?);
         }
+        let symbol = |number: &u32| stored.get(*number as usize).copied().unwrap_or_default();
+        let symbols = bulk.numbers.iter().map(symbol).collect();
         let orders = std::mem::take(&mut bulk.orders);
         let divided = divided(writing, orders)?;
+        let basis = Basis {
+            symbols,
+            divided,
+            texts: writing.memory.symbols.clone(),
+            tail: Arc::clone(&writing.tail),
+            upto: writing.state.last_batch,
+        };
         Ok(Self {
             writing,
             outcome: StoreOutcome::default(),
-            symbols,
-            import_symbols,
-            divided,
+            basis: Arc::new(basis),
             left: Vec::new(),
             orders: Vec::new(),
-            buffer: Vec::new(),
+            postponed: Vec::new(),
         })
     }
 
-    /// Merges the lines of one partition.
-    pub(super) fn partition(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let items = Item::read_all(bytes)?;
-        self.outcome.repeated_rows += repeats(&items);
-        let same = |a: &Item<'_>, b: &Item<'_>| (a.key, a.customer) == (b.key, b.customer);
-        items.chunk_by(same).try_for_each(|items| self.customer(items))
+    /// Merges the lines of all partitions. The threads that decide read the database as it was
+    /// before this transaction; nobody else can write meanwhile.
+    pub(super) fn partitions(
+        &mut self,
+        database: &Database,
+        threads: usize,
+        spill: &mut Spill,
+        tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
+    ) -> Result<(), Fault> {
+        let basis = Arc::clone(&self.basis);
+        let count = spill.len();
+        let mut partitions = 0..count;
+        let next = || match partitions.next().map(|at| spill.take(at)).transpose() {
+            Ok(chunks) => Ok(chunks),
+            Err(error) => Err(Fault::Damaged(format!("the file beside the database: {error}"))),
+        };
+        let work = |state: &mut _, chunks| planned(state, database, &basis, chunks);
+        let (mut done, mut failed) = (0, None);
+        let sink = |plan: Plan| {
+            let outcome = match tick(done as f64 / count as f64) {
+                ControlFlow::Break(()) => Err(Fault::Cancelled),
+                ControlFlow::Continue(()) => self.carry_out(plan),
+            };
+            done += 1;
+            match outcome {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(fault) => {
+                    failed = Some(fault);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        let passed = in_order(threads, next, || None, work, sink);
+        match (failed, passed) {
+            (Some(fault), _) | (None, Err(Broken::Failed(fault))) => Err(fault),
+            (None, Err(Broken::Panicked)) => {
+                Err(Fault::Damaged("a thread of the merge broke off".to_owned()))
+            }
+            (None, Ok(())) => Ok(()),
+        }
     }
 
-    /// Stores the orders, and the lines of divided orders in the order of their rows.
+    /// Stores what waited: customers whose keys others have, the orders, and the lines of divided
+    /// orders in the order of their rows.
     pub(super) fn settle(&mut self) -> Result<Option<Run>, Fault> {
+        let basis = Arc::clone(&self.basis);
+        let mut planner = Planner::new(&basis);
+        for postponed in std::mem::take(&mut self.postponed) {
+            postponed.each(|items| {
+                let plan = planner.displaced(self.writing.connection, items)?;
+                self.carry_out(plan)
+            })?;
+        }
         self.store_orders()?;
         let mut left = std::mem::take(&mut self.left);
         left.sort_by_key(|left| left.row);
@@ -122,114 +147,28 @@ impl<'a, 'b> Merge<'a, 'b> {
         Ok(*state)
     }
 
-    /// Merges the lines of one customer, or of nobody in one hour.
-    fn customer(&mut self, items: &[Item<'_>]) -> Result<(), Fault> {
-        let Some(first) = items.first() else {
-            return Ok(());
-        };
-        let (key, customer) = self.key(first)?;
-        let upto = self.writing.state.last_batch;
-        let tail = Arc::clone(&self.writing.tail);
-        let history = StoredHistory::load(self.writing.connection, &tail, key, upto)?;
-        let mut resolved = Resolved::default();
-        for record in history.records()? {
-            resolved.adopt(key, record, &mut self.buffer);
+    fn carry_out(&mut self, plan: Plan) -> Result<(), Fault> {
+        let connection = self.writing.connection;
+        self.writing.state.apply(&plan.change);
+        self.writing.state.customers += plan.customers.len() as u64;
+        for (key, customer) in &plan.customers {
+            row::insert_customer(connection, *key, customer)?;
         }
-        // What was not packed yet is now, so its orders must be found from now on.
-        let packed_batch = history.packed_batch().unwrap_or_default();
-        for change in tail.changes(key, packed_batch, upto) {
-            self.note_order(key, &change?.1);
+        let mut insert =
+            connection.prepare_cached("INSERT OR REPLACE INTO history VALUES (?1, ?2, ?3, ?4)")?;
+        for history in plan.histories {
+            let (key, last_occurred_at) = (history.key, history.last_occurred_at);
+            insert.execute(params![key, self.basis.upto, last_occurred_at, history.lines])?;
         }
-        let before = resolved.records.len();
-        let mut counts: HashMap<LineIdentity, u32> = HashMap::default();
-        for item in items {
-            let mut record = self.translate(&item.record);
-            if record.is_numbered() && self.divided.contains(&record.order_key().raw()) {
-                self.leave(item, customer.clone());
-                continue;
-            }
-            if !record.is_numbered() {
-                let count = counts.entry(item.content).or_default();
-                *count += 1;
-                record.occurrence = *count;
-            }
-            let outcome = self.add(&mut resolved, key, (record, item), customer.as_ref());
-            outcome.count_in(&mut self.outcome);
-        }
-        if resolved.records.len() > before {
-            self.store(key, upto, &mut resolved.records)?;
-        }
-        Ok(())
-    }
-
-    fn add<'r>(
-        &mut self,
-        resolved: &mut Resolved<'r>,
-        key: i64,
-        (record, item): (Record<'r>, &Item<'_>),
-        customer: Option<&CustomerId>,
-    ) -> AppendOutcome {
-        let content = item.content;
-        let outcome = match resolved.add(key, (record, item.is_told), content, &mut self.buffer) {
-            Addition::Duplicate => return AppendOutcome::Duplicate,
-            Addition::New => AppendOutcome::Accepted,
-            Addition::Corrects(old, content) => {
-                let symbols = &self.writing.memory.symbols;
-                let old = content.unwrap_or_else(|| {
-                    stored_line(&old, customer.cloned(), symbols).line.content()
-                });
-                self.writing.state.remove(old);
-                AppendOutcome::Corrected
-            }
-        };
-        self.writing.state.add(content, record.occurred_at);
-        self.note_order(key, &record);
-        outcome
-    }
-
-    fn note_order(&mut self, key: i64, record: &Record<'_>) {
-        let order = (record.order_key().raw() as i64, key);
-        if record.is_numbered() && self.orders.last() != Some(&order) {
-            self.orders.push(order);
-        }
-    }
-
-    /// The key of the lines' customer, who is stored when new.
-    fn key(&mut self, item: &Item<'_>) -> Result<(i64, Option<CustomerId>), Fault> {
-        if item.is_anonymous() {
-            return Ok((item.key, None));
-        }
-        let customer = parse_customer(item.customer)?;
-        self.outcome.customers += 1;
-        Ok((self.writing.customer_key(&customer)?, Some(customer)))
-    }
-
-    /// A record in the symbols of the store.
-    fn translate<'r>(&self, record: &Record<'r>) -> Record<'r> {
-        let symbol = |number: u32| self.symbols.get(number as usize).copied().unwrap_or_default();
-        Record {
-            product: symbol(record.product),
-            category: symbol(record.category),
-            channel: symbol(record.channel),
-            store: symbol(record.store),
-            promotion: symbol(record.promotion),
-            country: symbol(record.country),
-            ..*record
-        }
-    }
-
-    fn leave(&mut self, item: &Item<'_>, customer: Option<CustomerId>) {
-        let stored = stored_line(&item.record, customer, &self.import_symbols);
-        let new = NewLine { line: stored.line, content: item.content, occurrence: 0 };
-        let (row, is_told) = (item.row, item.is_told);
-        self.left.push(Left { row, new, recorded_at: stored.recorded_at, is_told });
-    }
-
-    fn store(&self, key: i64, upto: i64, records: &mut [Record<'_>]) -> Result<(), Fault> {
-        self.writing
-            .connection
-            .prepare_cached("INSERT OR REPLACE INTO history VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![key, upto, last_occurred_at(records), pack(records)])?;
+        let found = plan.outcome;
+        self.outcome.accepted += found.accepted;
+        self.outcome.duplicates += found.duplicates;
+        self.outcome.corrected += found.corrected;
+        self.outcome.repeated_rows += found.repeated_rows;
+        self.outcome.customers += found.customers;
+        self.orders.extend(plan.orders);
+        self.left.extend(plan.left);
+        self.postponed.extend(plan.postponed);
         Ok(())
     }
 
@@ -242,71 +181,22 @@ impl<'a, 'b> Merge<'a, 'b> {
     }
 }
 
-/// What a line is to those before it.
-enum Addition<'a> {
-    New,
-    Duplicate,
-    /// The record that it replaces, with its digest where this import brought it.
-    Corrects(Record<'a>, Option<LineIdentity>),
-}
-
-impl<'a> Resolved<'a> {
-    /// Takes in a stored record.
-    fn adopt(&mut self, key: i64, record: Record<'a>, buffer: &mut Vec<u8>) {
-        let sale = sale_print(key, &record, buffer);
-        if record.is_numbered() {
-            let versions = self.versions.entry(number_print(&record, buffer)).or_default();
-            versions.0.push(sale, record.recorded_at);
-            if record.is_current() {
-                versions.0.end_with(sale);
-                versions.1 = Some(self.records.len());
-            }
-        } else {
-            self.sales.insert(sale);
+/// What becomes of the lines of a partition, by the planner of a thread and its own connection.
+fn planned<'a>(
+    state: &mut Option<(Connection, Planner<'a>)>,
+    database: &Database,
+    basis: &'a Basis,
+    chunks: Vec<Box<[u8]>>,
+) -> Result<Plan, Fault> {
+    let (connection, planner) = match state {
+        Some(state) => state,
+        none => {
+            let connection = database.reader()?;
+            connection.execute_batch("BEGIN")?;
+            none.insert((connection, Planner::new(basis)))
         }
-        self.records.push(record);
-        self.contents.push(None);
-    }
-
-    fn add(
-        &mut self,
-        key: i64,
-        (record, is_told): (Record<'a>, bool),
-        content: LineIdentity,
-        buffer: &mut Vec<u8>,
-    ) -> Addition<'a> {
-        let sale = sale_print(key, &record, buffer);
-        let mut addition = Addition::New;
-        if record.is_numbered() {
-            let (versions, current) =
-                self.versions.entry(number_print(&record, buffer)).or_default();
-            if versions.has(sale, is_told.then_some(record.recorded_at)) {
-                return Addition::Duplicate;
-            }
-            versions.push(sale, record.recorded_at);
-            let old = current.replace(self.records.len());
-            if let Some(place) = old
-                && let Some(old) = self.records.get_mut(place)
-            {
-                old.supersede(record.recorded_at);
-                let content = self.contents.get(place).copied().flatten();
-                addition = Addition::Corrects(*old, content);
-            }
-        } else if !self.sales.insert(sale) {
-            return Addition::Duplicate;
-        }
-        self.records.push(record);
-        self.contents.push(Some(content));
-        addition
-    }
-}
-
-/// Rows that repeat an earlier row of the same customer in every cell.
-fn repeats(items: &[Item<'_>]) -> u64 {
-    let mut rows: Vec<(i64, u64)> = items.iter().map(|item| (item.key, item.fingerprint)).collect();
-    rows.sort_unstable();
-    let different = rows.chunk_by(|a, b| a == b).count();
-    (items.len() - different) as u64
+    };
+    planner.partition(connection, chunks)
 }
 
 /// The orders of an import whose numbered lines belong to several customers, in the import or

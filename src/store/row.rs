@@ -4,9 +4,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::transaction::{
-    CustomerId, Money, Quantity, Symbol, SymbolTable, Timestamp, TransactionLine,
+    CustomerId, LineRef, Money, Quantity, Symbol, SymbolTable, Timestamp, TransactionLine,
 };
 
+use super::bulk::TextNumbers;
 use super::error::Fault;
 use super::record::{HOLDS, Record};
 
@@ -35,32 +36,28 @@ pub struct StoredLine {
     pub superseded_at: Timestamp,
 }
 
-/// The record of a line, whose texts `symbol` numbers.
-pub(super) fn record<'a, E>(
-    line: &'a TransactionLine,
+/// The record of a line, whose texts have these numbers.
+pub(super) fn record<'a>(
+    line: &LineRef<'a>,
+    numbers: TextNumbers,
     occurrence: u32,
     recorded_at: Timestamp,
-    mut symbol: impl FnMut(Option<&str>) -> Result<u32, E>,
-) -> Result<Record<'a>, E> {
-    let path = line.category.as_deref();
-    let category = symbol(path)?;
-    if let Some((top, _)) = path.and_then(|path| path.split_once('/')) {
-        symbol(Some(top))?;
-    }
+) -> Record<'a> {
+    let TextNumbers { product, category, channel, store, promotion, country } = numbers;
     let mut record = Record {
         occurred_at: line.occurred_at.micros(),
         recorded_at: recorded_at.micros(),
         superseded_at: HOLDS,
-        order_id: line.order_id.as_deref().unwrap_or_default(),
+        order_id: line.order_id.unwrap_or_default(),
         line_number: line.line_number,
         occurrence,
-        cancels_order_id: line.cancels_order_id.as_deref().unwrap_or_default(),
-        product: symbol(Some(&line.product_id))?,
+        cancels_order_id: line.cancels_order_id.unwrap_or_default(),
+        product,
         category,
-        channel: symbol(line.channel.as_deref())?,
-        store: symbol(line.store_id.as_deref())?,
-        promotion: symbol(line.promotion_id.as_deref())?,
-        country: symbol(line.country.as_deref())?,
+        channel,
+        store,
+        promotion,
+        country,
         quantity: line.quantity.thousandths(),
         unit_price: line.unit_price.micros(),
         discount: line.discount.micros(),
@@ -69,7 +66,7 @@ pub(super) fn record<'a, E>(
     if record.is_numbered() {
         record.occurrence = 0;
     }
-    Ok(record)
+    record
 }
 
 /// The line of a record.
@@ -140,6 +137,18 @@ pub(super) fn find_customer(
     }
 }
 
+/// Stores a new customer under a free key.
+pub(super) fn insert_customer(
+    connection: &Connection,
+    key: i64,
+    customer: &CustomerId,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO customer VALUES (?1, ?2)")?
+        .execute(params![key, customer.as_str()])?;
+    Ok(())
+}
+
 /// A key that a new customer can have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FreeKey(pub(super) i64);
@@ -201,4 +210,20 @@ pub(super) fn intern(
             .execute(params![symbol.raw(), text])?;
     }
     Ok(symbol.raw())
+}
+
+/// The numbers of a line's texts, which are stored when they are new; so is the first part of the
+/// category path.
+pub(super) fn intern_all(
+    connection: &Connection,
+    symbols: &mut SymbolTable,
+    line: &LineRef<'_>,
+) -> rusqlite::Result<TextNumbers> {
+    let category = intern(connection, symbols, line.category)?;
+    if let Some((top, _)) = line.category.and_then(|path| path.split_once('/')) {
+        intern(connection, symbols, Some(top))?;
+    }
+    let others = LineRef { category: None, ..*line };
+    let others = TextNumbers::of(&others, |text| intern(connection, symbols, Some(text)))?;
+    Ok(TextNumbers { category, ..others })
 }

@@ -1,9 +1,12 @@
 //! Records of a bulk import, divided by customer, beyond a limit in a file that has no name.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::mem;
 use std::path::PathBuf;
+
+/// Bytes that are written to the file at a time.
+const BUFFER: usize = 1 << 20;
 
 /// Byte strings in a fixed number of partitions, each in the order in which it was appended.
 #[derive(Debug)]
@@ -12,14 +15,14 @@ pub(super) struct Spill {
     limit: usize,
     partitions: Vec<Partition>,
     in_memory: usize,
-    file: Option<File>,
+    file: Option<BufWriter<File>>,
     file_length: u64,
 }
 
 #[derive(Debug, Default)]
 struct Partition {
-    bytes: Vec<u8>,
-    /// Offsets and lengths in the file of what was appended before `bytes`.
+    chunks: Vec<Box<[u8]>>,
+    /// Offsets and lengths in the file of what was appended before `chunks`.
     written: Vec<(u64, usize)>,
 }
 
@@ -30,20 +33,15 @@ impl Spill {
         Self { directory, limit, partitions, in_memory: 0, file: None, file_length: 0 }
     }
 
-    /// Lets `write` append to a partition.
+    /// Appends to a partition.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(super) fn append(
-        &mut self,
-        partition: usize,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) -> io::Result<()> {
+    pub(super) fn append(&mut self, partition: usize, bytes: Box<[u8]>) -> io::Result<()> {
         let place = partition % self.partitions.len().max(1);
         if let Some(partition) = self.partitions.get_mut(place) {
-            let before = partition.bytes.len();
-            write(&mut partition.bytes);
-            self.in_memory += partition.bytes.len().saturating_sub(before);
+            self.in_memory += bytes.len();
+            partition.chunks.push(bytes);
         }
         if self.in_memory > self.limit { self.write_out() } else { Ok(()) }
     }
@@ -53,43 +51,48 @@ impl Spill {
         self.partitions.len()
     }
 
-    /// Takes everything that was appended to a partition.
+    /// Takes everything that was appended to a partition, cut only where two appended byte strings
+    /// met.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn take(&mut self, partition: usize) -> io::Result<Vec<u8>> {
-        let Some(partition) = self.partitions.get_mut(partition).map(mem::take) else {
+    pub(super) fn take(&mut self, partition: usize) -> io::Result<Vec<Box<[u8]>>> {
+        let Some(mut partition) = self.partitions.get_mut(partition).map(mem::take) else {
             return Ok(Vec::new());
         };
         let Some(file) = self.file.as_mut().filter(|_| !partition.written.is_empty()) else {
-            return Ok(partition.bytes);
+            return Ok(partition.chunks);
         };
         let written: usize = partition.written.iter().map(|(_, length)| length).sum();
-        let mut bytes = Vec::with_capacity(written + partition.bytes.len());
+        let mut bytes = Vec::with_capacity(written);
         for (offset, length) in partition.written {
             file.seek(SeekFrom::Start(offset))?;
-            let read = file.take(length as u64).read_to_end(&mut bytes)?;
+            let read = file.get_mut().take(length as u64).read_to_end(&mut bytes)?;
             if read < length {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        bytes.extend_from_slice(&partition.bytes);
-        Ok(bytes)
+        partition.chunks.insert(0, bytes.into());
+        Ok(partition.chunks)
     }
 
     fn write_out(&mut self) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(tempfile::tempfile_in(&self.directory)?),
+            none => none
+                .insert(BufWriter::with_capacity(BUFFER, tempfile::tempfile_in(&self.directory)?)),
         };
-        for partition in self.partitions.iter_mut().filter(|partition| !partition.bytes.is_empty())
+        for partition in self.partitions.iter_mut().filter(|partition| !partition.chunks.is_empty())
         {
-            file.write_all(&partition.bytes)?;
-            let length = partition.bytes.len();
+            let mut length = 0;
+            for chunk in partition.chunks.drain(..) {
+                file.write_all(&chunk)?;
+                length += chunk.len();
+            }
             partition.written.push((self.file_length, length));
             self.file_length += length as u64;
-            partition.bytes.clear();
         }
+        file.flush()?;
         self.in_memory = 0;
         Ok(())
     }
@@ -107,10 +110,11 @@ mod tests {
             let mut expected = vec![Vec::new(); 3];
             for number in 0..100_u8 {
                 let partition = usize::from(number % 3);
-                spill.append(partition, |bytes| bytes.extend([number, number])).unwrap();
+                spill.append(partition, Box::new([number, number])).unwrap();
                 expected[partition].extend([number, number]);
             }
-            let taken: Vec<_> = (0..3).map(|partition| spill.take(partition).unwrap()).collect();
+            let taken = (0..3).map(|partition| spill.take(partition).unwrap().concat());
+            let taken: Vec<_> = taken.collect();
             assert_eq!(taken, expected, "limit {limit}");
         }
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);

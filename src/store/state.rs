@@ -25,6 +25,30 @@ pub(super) struct State {
     digest: u128,
 }
 
+/// What some added and removed lines change.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StateChange {
+    lines: i64,
+    range: Option<(i64, i64)>,
+    digest: u128,
+}
+
+impl StateChange {
+    /// Counts a line; see [`State::add`].
+    pub(super) fn add(&mut self, digest: LineIdentity, occurred_at: i64) {
+        self.digest = self.digest.wrapping_add(u128::from_le_bytes(*digest.as_bytes()));
+        self.lines += 1;
+        let (first, last) = self.range.unwrap_or((occurred_at, occurred_at));
+        self.range = Some((first.min(occurred_at), last.max(occurred_at)));
+    }
+
+    /// Takes a line away; see [`State::remove`].
+    pub(super) fn remove(&mut self, digest: LineIdentity) {
+        self.digest = self.digest.wrapping_sub(u128::from_le_bytes(*digest.as_bytes()));
+        self.lines -= 1;
+    }
+}
+
 impl State {
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let found = connection
@@ -81,6 +105,15 @@ impl State {
     pub(super) fn remove(&mut self, digest: LineIdentity) {
         self.digest = self.digest.wrapping_sub(u128::from_le_bytes(*digest.as_bytes()));
         self.lines = self.lines.saturating_sub(1);
+    }
+
+    /// Counts and takes away what `change` did.
+    pub(super) fn apply(&mut self, change: &StateChange) {
+        self.digest = self.digest.wrapping_add(change.digest);
+        self.lines = self.lines.saturating_add_signed(change.lines);
+        let first = [self.first, change.range.map(|(first, _)| first)];
+        self.first = first.into_iter().flatten().min();
+        self.last = self.last.max(change.range.map(|(_, last)| last));
     }
 
     /// Whether a sale at this time may be the first or the last.

@@ -6,11 +6,13 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use crate::transaction::{
-    CustomerHistory, CustomerId, HistorySource, ImportReport, LineDraft, Money, OccurrenceCounter,
-    Quantity, ShopClock, StoreOutcome, Timestamp, TransactionLine,
+    CustomerHistory, CustomerId, HistorySource, ImportReport, LineDraft, LineRef, Money,
+    OccurrenceCounter, Quantity, ShopClock, StoreOutcome, SymbolTable, Timestamp, TransactionLine,
 };
 
-use super::{AppendOutcome, BulkLine, NewLine, StoreError, TransactionStore};
+use super::{
+    AppendOutcome, Bulk, BulkRow, BulkWriter, NewLine, StoreError, TextNumbers, TransactionStore,
+};
 
 const CUSTOMERS: [Option<&str>; 5] = [Some("ann"), Some("bob"), Some("cid"), Some("dee"), None];
 
@@ -226,14 +228,43 @@ fn append(store: &TransactionStore, model: &mut Model, lines: Vec<TransactionLin
 
 fn import(store: &TransactionStore, model: &mut Model, lines: Vec<TransactionLine>) {
     // So little memory that most lines go through the file.
-    let mut bulk = store.bulk(300);
+    let mut bulk = store.bulk(300, lines.len() % 4);
+    // Two threads take turns, and one that came first numbered the texts.
+    let mut writers = [bulk.writer(), bulk.writer()];
+    let mut texts = SymbolTable::default();
+    for text in ["never used", "food", "p", "food/milk"] {
+        texts.intern(Some(text));
+    }
     let mut seen = OccurrenceCounter::default();
     let mut expected = [0; 3];
-    for line in lines {
+    for (row, line) in (0..).zip(lines) {
         let new = NewLine::new(line, &mut seen);
         expected[model.append(&new.line, new.occurrence) as usize] += 1;
-        let NewLine { line, content, .. } = new;
-        bulk.push(&BulkLine { line, content, recorded_at: None, fingerprint: 0 }).unwrap();
+        let writer = &mut writers[row as usize / 4 % 2];
+        push(writer, (row, &new.line), None, &mut texts);
+        if row % 4 == 3 {
+            bulk.append(writer.take()).unwrap();
+        }
+    }
+    finish(bulk, writers, expected);
+}
+
+fn push(
+    writer: &mut BulkWriter,
+    (row, line): (u64, &TransactionLine),
+    recorded_at: Option<Timestamp>,
+    texts: &mut SymbolTable,
+) {
+    let line = LineRef::from(line);
+    let number = |text: &str| Ok::<_, std::convert::Infallible>(texts.intern(Some(text)).raw());
+    let Ok(numbers) = TextNumbers::of(&line, number);
+    let content = line.content(&mut Vec::new());
+    writer.push(&BulkRow { row, line, numbers, content, recorded_at, fingerprint: row });
+}
+
+fn finish(mut bulk: Bulk<'_>, writers: [BulkWriter; 2], expected: [u64; 3]) {
+    for mut writer in writers {
+        bulk.append(writer.take()).unwrap();
     }
     let mut found = StoreOutcome::default();
     let report = |outcome| {
@@ -242,6 +273,7 @@ fn import(store: &TransactionStore, model: &mut Model, lines: Vec<TransactionLin
     };
     bulk.commit("an import", report, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!([found.accepted, found.duplicates, found.corrected], expected);
+    assert_eq!(found.repeated_rows, 0);
 }
 
 #[test]
@@ -257,15 +289,56 @@ fn a_bulk_import_that_is_broken_off_leaves_no_trace() {
         ..LineDraft::default()
     };
     let line = draft.check("EUR").unwrap();
-    let (content, recorded_at) = (line.content(), Some(line.occurred_at));
-    let mut bulk = store.bulk(1 << 20);
-    bulk.push(&BulkLine { line, content, recorded_at, fingerprint: 0 }).unwrap();
+    let mut bulk = store.bulk(1 << 20, 2);
+    let mut writer = bulk.writer();
+    push(&mut writer, (0, &line), Some(line.occurred_at), &mut SymbolTable::default());
+    bulk.append(writer.take()).unwrap();
     let broken = bulk.commit("an import", |_| ImportReport::default(), &mut |fraction| {
         if fraction > 0.5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert!(matches!(broken, Err(StoreError::Cancelled)));
     compare(&store, &Model::default());
     assert_eq!(store.import_report("an import").unwrap(), None);
+}
+
+#[test]
+fn new_customers_give_way_to_one_who_has_their_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut model = Model::default();
+    let ids: Vec<CustomerId> = ids().collect();
+    // Keys are hashes, so others with the same one are put there by hand: bob's own key is taken,
+    // and so is the next; ann's next is, as if she were the second of her hash already.
+    let taken = [ids[1].placement(), ids[1].placement() + 1, ids[0].placement() + 1];
+    for (at, key) in taken.into_iter().enumerate() {
+        let other = CustomerId::parse(&format!("other{at}")).unwrap();
+        let writer = store.database.writer();
+        super::row::insert_customer(&writer, key, &other).unwrap();
+    }
+    let line = |customer: &CustomerId, number| {
+        let draft = LineDraft {
+            customer_id: Some(customer.as_str().to_owned()),
+            order_id: Some(format!("r{}", customer.as_str())),
+            line_number: Some(number),
+            occurred_at: Some(Timestamp::default()),
+            product_id: Some("p".to_owned()),
+            quantity: Some(Quantity::ONE),
+            unit_price: Some(Money::from_micros(1)),
+            ..LineDraft::default()
+        };
+        draft.check("EUR").unwrap()
+    };
+    let lines = ids.iter().flat_map(|id| [1, 2, 1].map(|number| line(id, number))).collect();
+    import(&store, &mut model, lines);
+    let lines = ids.iter().map(|id| line(id, 3)).collect();
+    import(&store, &mut model, lines);
+    let mut reader = store.reader().unwrap();
+    assert_eq!(reader.summary().lines, 12);
+    for id in &ids {
+        let lines = reader.lines(id, 0, 10).unwrap().into_iter().map(|stored| stored.line);
+        assert_eq!(sorted(lines.collect()), model.of(id));
+        assert_eq!(reader.history(id).unwrap().lines().len(), 3);
+    }
 }
 
 #[test]

@@ -38,7 +38,12 @@ impl CustomerId {
     /// neither on the order of arrival nor on how the customers are divided among threads,
     /// partitions or machines.
     pub fn placement(&self) -> i64 {
-        (xxhash_rust::xxh3::xxh3_64(self.0.as_bytes()) >> 1) as i64
+        Self::placement_of(&self.0)
+    }
+
+    /// The same for the text of a key.
+    pub fn placement_of(key: &str) -> i64 {
+        (xxhash_rust::xxh3::xxh3_64(key.as_bytes()) >> 1) as i64
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MICROS_PER_DAY, Money, Quantity, ShopClock, Timestamp, TransactionLine};
+use super::{LineRef, MICROS_PER_DAY, Money, Quantity, ShopClock, Timestamp};
 
 /// How many refusals a report repeats word for word.
 const FIRST_REFUSALS: usize = 20;
@@ -94,6 +94,10 @@ pub struct StoreOutcome {
 #[derive(Debug, Default)]
 pub struct ReportBuilder {
     report: ImportReport,
+    /// Thousandths and micros, wide enough for every sum: so totals do not depend on the order in
+    /// which they are added.
+    units: i128,
+    revenue: i128,
 }
 
 impl ReportBuilder {
@@ -105,18 +109,20 @@ impl ReportBuilder {
     /// Counts a row that keeps the contract.
     ///
     /// `row` is its number in the whole source, from 1; the highest one is the number of rows read.
-    pub fn observe(&mut self, row: u64, line: &TransactionLine) {
+    pub fn observe<'a>(&mut self, row: u64, line: impl Into<LineRef<'a>>) {
+        let line = line.into();
         let report = &mut self.report;
         report.rows_read = report.rows_read.max(row);
         report.anonymous += u64::from(line.customer_id.is_none());
         report.returns += u64::from(line.quantity.is_return());
-        report.cancellations += u64::from(line.is_cancellation());
+        report.cancellations += u64::from(line.cancels_order_id.is_some());
         report.price_not_positive += u64::from(line.unit_price <= Money::ZERO);
-        report.units += line.quantity;
-        report.revenue += line.amount();
         let at = line.occurred_at;
         report.first_occurred_at = Some(report.first_occurred_at.map_or(at, |first| first.min(at)));
         report.last_occurred_at = report.last_occurred_at.max(Some(at));
+        self.units += i128::from(line.quantity.thousandths());
+        self.revenue += i128::from(line.amount().micros());
+        self.total();
     }
 
     /// Counts a row that does not keep the contract. `reason` is a stable key such as
@@ -138,6 +144,38 @@ impl ReportBuilder {
                 message: message.into(),
             });
         }
+    }
+
+    /// Counts what `next` counted of the rows that follow.
+    pub fn append(&mut self, next: Self) {
+        let before = self.report.rows_read;
+        let report = &mut self.report;
+        let other = next.report;
+        report.rows_read += other.rows_read;
+        report.anonymous += other.anonymous;
+        report.returns += other.returns;
+        report.cancellations += other.cancellations;
+        report.price_not_positive += other.price_not_positive;
+        report.refused += other.refused;
+        for (reason, rows) in other.refusals_by_reason {
+            *report.refusals_by_reason.entry(reason).or_default() += rows;
+        }
+        let room = FIRST_REFUSALS.saturating_sub(report.first_refusals.len());
+        let refusals = other.first_refusals.into_iter().take(room);
+        let moved = refusals.map(|refusal| Refusal { row: refusal.row + before, ..refusal });
+        report.first_refusals.extend(moved);
+        let first = [report.first_occurred_at, other.first_occurred_at];
+        report.first_occurred_at = first.into_iter().flatten().min();
+        report.last_occurred_at = report.last_occurred_at.max(other.last_occurred_at);
+        self.units += next.units;
+        self.revenue += next.revenue;
+        self.total();
+    }
+
+    fn total(&mut self) {
+        let within = |sum: i128| sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        self.report.units = Quantity::from_thousandths(within(self.units));
+        self.report.revenue = Money::from_micros(within(self.revenue));
     }
 
     /// What was counted until now.
@@ -312,7 +350,7 @@ fn grouped(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transaction::LineDraft;
+    use crate::transaction::{LineDraft, TransactionLine};
 
     fn line(customer: Option<&str>, quantity: &str, price: &str) -> TransactionLine {
         LineDraft {
@@ -361,6 +399,34 @@ mod tests {
             (report.units.to_string(), report.revenue.to_string()),
             ("2399".into(), "6000.00".into())
         );
+    }
+
+    #[test]
+    fn parts_counted_apart_make_the_same_report() {
+        let large = line(Some("a"), "9000000000", "1000");
+        let refund = line(None, "-9000000000", "1000");
+        let count = |builder: &mut ReportBuilder, rows: std::ops::Range<u64>, first: u64| {
+            for row in rows {
+                match row % 5 {
+                    0 => builder.refuse(row - first, "quantity", "missing", format!("{row}")),
+                    1 => builder.refuse(row - first, "quantity", "sign", "x"),
+                    2 | 3 => builder.observe(row - first, &large),
+                    _ => builder.observe(row - first, &refund),
+                }
+            }
+        };
+        let mut whole = ReportBuilder::new();
+        count(&mut whole, 1..101, 0);
+        let mut joined = ReportBuilder::new();
+        for (first, end) in [(0, 3), (3, 40), (40, 40), (40, 100)] {
+            let mut part = ReportBuilder::new();
+            count(&mut part, first + 1..end + 1, first);
+            joined.append(part);
+        }
+        assert_eq!(joined.so_far(), whole.so_far());
+        assert_eq!(whole.so_far().refused, 40);
+        assert_eq!(whole.so_far().revenue, Money::from_micros(i64::MAX), "and no overflow");
+        assert_eq!(whole.so_far().units.to_string(), "180000000000");
     }
 
     #[test]

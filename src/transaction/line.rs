@@ -1,10 +1,9 @@
 //! One line of a receipt, checked against the data contract.
 
 use foldhash::HashMap;
-use sha2::{Digest, Sha256};
 
 use super::customer_id::has_control;
-use super::{CustomerId, InvalidCustomerId, Money, Quantity, Timestamp};
+use super::{CustomerId, InvalidCustomerId, LineRef, Money, Quantity, Timestamp};
 
 /// Longest order, product, category, channel, store, promotion or country text, in bytes.
 pub const TEXT_LIMIT: usize = 256;
@@ -157,31 +156,7 @@ impl TransactionLine {
 
     /// A digest of every field.
     pub fn content(&self) -> LineIdentity {
-        let mut hash = Sha256::new();
-        hash_text(&mut hash, self.customer_id.as_ref().map(CustomerId::as_str));
-        for text in [
-            &self.order_id,
-            &self.category,
-            &self.channel,
-            &self.store_id,
-            &self.promotion_id,
-            &self.country,
-            &self.cancels_order_id,
-        ] {
-            hash_text(&mut hash, text.as_deref());
-        }
-        hash_text(&mut hash, Some(&self.product_id));
-        for number in [
-            self.occurred_at.micros(),
-            self.quantity.thousandths(),
-            self.unit_price.micros(),
-            self.discount.micros(),
-            self.unit_cost.map_or(i64::MIN, Money::micros),
-            self.line_number.map_or(-1, i64::from),
-        ] {
-            hash.update(number.to_le_bytes());
-        }
-        LineIdentity::finish(hash)
+        LineRef::from(self).content(&mut Vec::new())
     }
 }
 
@@ -198,15 +173,6 @@ impl LineIdentity {
     /// The identity's bytes, as stored.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
-    }
-
-    fn finish(hash: Sha256) -> Self {
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut bytes = [0; 16];
-        for (byte, from) in bytes.iter_mut().zip(digest) {
-            *byte = from;
-        }
-        Self(bytes)
     }
 }
 
@@ -320,12 +286,6 @@ fn not_negative(field: &'static str, money: Option<Money>) -> Result<Option<Mone
 
 fn shorten(text: &str) -> String {
     text.chars().take(16).collect()
-}
-
-fn hash_text(hash: &mut Sha256, text: Option<&str>) {
-    let text = text.unwrap_or_default();
-    hash.update((text.len() as u32).to_le_bytes());
-    hash.update(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::line::NONE;
 use super::names::{ABSENT, FoldMap, Names};
 use super::number::{Unit, fill_line_numbers, fill_numbers};
 use super::row::{Row, UNPROVEN};
-use super::text::{KnownTexts, fill_orders};
+use super::text::{KnownTexts, fill_keys};
 use super::time::Times;
 use crate::ingest::mapping::{Binding, Field, Mapping, RecordedAt};
 use crate::ingest::row::{Cell, CellReader};
@@ -22,6 +22,8 @@ pub(super) struct Contract<'a> {
     pub(super) currency: &'a str,
     pub(super) now: Timestamp,
     pub(super) names: &'a Names,
+    /// Whether customers get numbers; otherwise a row tells only that it has one.
+    pub(super) numbers_customers: bool,
 }
 
 /// Reads batches for one thread and remembers the texts that it met.
@@ -98,7 +100,10 @@ impl Contract<'_> {
         let customer = line.customer_id.as_deref();
         let money = |money: Option<Money>| money.map_or(NONE, Money::micros);
         let mut row = Row {
-            customer: customer.map_or(ABSENT, |id| self.customer(Cell::Text(id))),
+            customer: customer.map_or(ABSENT, |id| match self.numbers_customers {
+                true => self.customer(Cell::Text(id)),
+                false => self.has_customer(Cell::Text(id)).unwrap_or(UNPROVEN),
+            }),
             product: text(&line.product_id),
             category: text(&line.category),
             channel: text(&line.channel),
@@ -160,11 +165,15 @@ impl Contract<'_> {
         let order = &mut |cell: Cell<'_>| self.order(cell);
         let text = &mut |cell: Cell<'_>| self.text(cell);
         match field {
-            Field::OrderId => fill_orders(array, rows, |row| &mut row.order, order),
-            Field::CancelsOrderId => fill_orders(array, rows, |row| &mut row.cancels, order),
-            Field::CustomerId => {
+            Field::OrderId => fill_keys(array, rows, |row| &mut row.order, order),
+            Field::CancelsOrderId => fill_keys(array, rows, |row| &mut row.cancels, order),
+            Field::CustomerId if self.numbers_customers => {
                 let customer = &mut |cell: Cell<'_>| self.customer(cell);
                 known.fill(array, rows, |row| &mut row.customer, customer);
+            }
+            Field::CustomerId => {
+                let customer = &mut |cell: Cell<'_>| self.has_customer(cell);
+                fill_keys(array, rows, |row| &mut row.customer, customer);
             }
             Field::Currency => {
                 let currency = &mut |cell: Cell<'_>| self.currency(cell);
@@ -251,6 +260,18 @@ impl Contract<'_> {
             Ok(text) if text.as_deref().is_none_or(|text| text == self.currency) => ABSENT,
             _ => UNPROVEN,
         }
+    }
+
+    /// 1 for a customer, [`ABSENT`] for none.
+    fn has_customer(&self, cell: Cell<'_>) -> Option<u32> {
+        if let Cell::Text(text) = cell
+            && self.mapping.reader.nulls.is_empty()
+            && is_plain_id(text)
+        {
+            return Some(1);
+        }
+        let text = self.mapping.reader.text(cell).ok()?;
+        text.map_or(Some(ABSENT), |text| CustomerId::parse(&text).is_ok().then_some(1))
     }
 
     fn text(&self, cell: Cell<'_>) -> u32 {

@@ -1,12 +1,29 @@
-//! A checked line as six words, or a few more where a block of rows needs them.
+//! A checked line, and how lines are kept: each as its difference from the one before it.
 
 use super::names::ABSENT;
+use crate::store::bytes::{Bytes, put, put_scaled, zigzag};
 
 /// An amount or time that is not given.
 pub(super) const NONE: i64 = i64::MIN;
 
-const NUMBERED: u32 = 1 << 31;
-const NARROW_WORDS: usize = 6;
+const SAME_ORDER: u16 = 1;
+const SAME_CUSTOMER: u16 = 1 << 1;
+const SAME_TIME: u16 = 1 << 2;
+const RECORDED_AT_SALE: u16 = 1 << 3;
+const SAME_RECORDED: u16 = 1 << 4;
+const SAME_CONTEXT: u16 = 1 << 5;
+const NEXT_NUMBER: u16 = 1 << 6;
+const NEXT_ROW: u16 = 1 << 7;
+const NUMBERED: u16 = 1 << 8;
+const SAME_CANCELS: u16 = 1 << 9;
+const DISCOUNTED: u16 = 1 << 10;
+const COST_KNOWN: u16 = 1 << 11;
+const ONE_UNIT: u16 = 1 << 12;
+const WHOLE_CENTS: u16 = 1 << 13;
+
+const SECOND: i64 = 1_000_000;
+const CENT: i64 = 10_000;
+const UNIT: i64 = 1_000;
 
 /// A line that keeps the contract; texts are numbers of [`super::names::Names`].
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -39,128 +56,6 @@ pub(super) struct Line {
     pub(super) is_numbered: bool,
 }
 
-/// Which words follow the six.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Layout {
-    recorded_at: Recorded,
-    has_cancels: bool,
-    has_cost: bool,
-    has_wide_price: bool,
-    has_wide_discount: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Recorded {
-    AtSale,
-    Once(i64),
-    PerLine,
-}
-
-impl Layout {
-    /// The narrowest layout that holds `lines`.
-    pub(super) fn of(lines: &[Line]) -> Self {
-        let once = lines.first().map_or(0, |line| line.recorded_at);
-        let recorded_at = if lines.iter().all(|line| line.recorded_at == line.occurred_at) {
-            Recorded::AtSale
-        } else if lines.iter().all(|line| line.recorded_at == once) {
-            Recorded::Once(once)
-        } else {
-            Recorded::PerLine
-        };
-        Self {
-            recorded_at,
-            has_cancels: lines.iter().any(|line| line.cancels != 0),
-            has_cost: lines.iter().any(|line| line.unit_cost != NONE),
-            has_wide_price: lines.iter().any(|line| {
-                i32::try_from(line.quantity).is_err() || i32::try_from(line.unit_price).is_err()
-            }),
-            has_wide_discount: lines.iter().any(|line| u32::try_from(line.discount).is_err()),
-        }
-    }
-
-    /// Words of a line.
-    pub(super) fn words(self) -> usize {
-        NARROW_WORDS
-            + usize::from(self.recorded_at == Recorded::PerLine)
-            + usize::from(self.has_cancels)
-            + usize::from(self.has_cost)
-            + usize::from(self.has_wide_price)
-            + usize::from(self.has_wide_discount)
-    }
-
-    /// Writes `line` over the first words of `words`.
-    pub(super) fn write(self, line: &Line, words: &mut [u64]) {
-        let narrow_discount = if self.has_wide_discount { 0 } else { line.discount as u32 };
-        let context = if line.is_numbered { line.context | NUMBERED } else { line.context };
-        let quantity = match self.has_wide_price {
-            true => line.quantity as u64,
-            false => pair(line.quantity as u32, line.unit_price as u32),
-        };
-        let narrow = [
-            line.occurred_at as u64,
-            line.order,
-            quantity,
-            pair(narrow_discount, line.row),
-            pair(line.customer, line.item),
-            pair(context, line.line_number),
-        ];
-        let extra = [
-            (self.recorded_at == Recorded::PerLine, line.recorded_at as u64),
-            (self.has_cancels, line.cancels),
-            (self.has_cost, line.unit_cost as u64),
-            (self.has_wide_price, line.unit_price as u64),
-            (self.has_wide_discount, line.discount as u64),
-        ];
-        let extra = extra.into_iter().filter_map(|(is_kept, word)| is_kept.then_some(word));
-        for (place, word) in words.iter_mut().zip(narrow.into_iter().chain(extra)) {
-            *place = word;
-        }
-    }
-
-    /// Reads a line back.
-    pub(super) fn read(self, words: &[u64]) -> Line {
-        let Some((narrow, extra)) = words.split_first_chunk::<NARROW_WORDS>() else {
-            return Line::default();
-        };
-        let [occurred_at, order, third, fourth, fifth, sixth] = *narrow;
-        let mut extra = extra.iter().copied();
-        let mut next = |is_kept: bool| if is_kept { extra.next() } else { None };
-        let (discount, row) = halves(fourth);
-        let (customer, item) = halves(fifth);
-        let (context, line_number) = halves(sixth);
-        let recorded_at = match self.recorded_at {
-            Recorded::AtSale => occurred_at as i64,
-            Recorded::Once(micros) => micros,
-            Recorded::PerLine => next(true).unwrap_or(occurred_at) as i64,
-        };
-        let cancels = next(self.has_cancels).unwrap_or_default();
-        let unit_cost = next(self.has_cost).map_or(NONE, |cost| cost as i64);
-        let (quantity, unit_price) = match next(self.has_wide_price) {
-            Some(unit_price) => (third as i64, unit_price as i64),
-            None => {
-                let (quantity, unit_price) = halves(third);
-                (i64::from(quantity as i32), i64::from(unit_price as i32))
-            }
-        };
-        Line {
-            occurred_at: occurred_at as i64,
-            recorded_at,
-            quantity,
-            unit_price,
-            order,
-            cancels,
-            unit_cost,
-            discount: next(self.has_wide_discount).map_or(i64::from(discount), |d| d as i64),
-            customer,
-            item,
-            context: context & !NUMBERED,
-            line_number,
-            row,
-            is_numbered: context & NUMBERED != 0,
-        }
-    }
-}
-
 impl Line {
     /// The line without what may differ between two arrivals of the same line.
     pub(super) fn content(&self) -> Self {
@@ -171,80 +66,223 @@ impl Line {
     pub(super) fn is_anonymous(&self) -> bool {
         self.customer == ABSENT
     }
+
+    /// Appends the line to `bytes`, as different from `previous`.
+    pub(super) fn write(&self, previous: &Self, bytes: &mut Vec<u8>) {
+        let flags = self.flags(previous);
+        let is = |flag: u16| flags & flag != 0;
+        bytes.extend_from_slice(&flags.to_le_bytes());
+        if !is(SAME_ORDER) {
+            bytes.extend_from_slice(&self.order.to_le_bytes());
+        }
+        if !is(SAME_CUSTOMER) {
+            put(bytes, self.customer.into());
+        }
+        if !is(SAME_TIME) {
+            put_scaled(bytes, self.occurred_at.wrapping_sub(previous.occurred_at), SECOND);
+        }
+        if !is(RECORDED_AT_SALE) && !is(SAME_RECORDED) {
+            put_scaled(bytes, self.recorded_at.wrapping_sub(self.occurred_at), SECOND);
+        }
+        if !is(SAME_CONTEXT) {
+            put(bytes, self.context.into());
+        }
+        if !is(NEXT_NUMBER) {
+            put(bytes, self.line_number.into());
+        }
+        if !is(NEXT_ROW) {
+            put(bytes, self.row.wrapping_sub(previous.row).into());
+        }
+        if !is(SAME_CANCELS) {
+            bytes.extend_from_slice(&self.cancels.to_le_bytes());
+        }
+        put(bytes, self.item.into());
+        if !is(ONE_UNIT) {
+            put_scaled(bytes, self.quantity, UNIT);
+        }
+        let scale = if is(WHOLE_CENTS) { CENT } else { 1 };
+        put(bytes, zigzag(self.unit_price / scale));
+        if is(DISCOUNTED) {
+            put(bytes, zigzag(self.discount / scale));
+        }
+        if is(COST_KNOWN) {
+            put(bytes, zigzag(self.unit_cost / scale));
+        }
+    }
+
+    fn flags(&self, previous: &Self) -> u16 {
+        let cost = if self.unit_cost == NONE { 0 } else { self.unit_cost };
+        let cents = [self.unit_price, self.discount, cost];
+        [
+            (SAME_ORDER, self.order == previous.order),
+            (SAME_CUSTOMER, self.customer == previous.customer),
+            (SAME_TIME, self.occurred_at == previous.occurred_at),
+            (RECORDED_AT_SALE, self.recorded_at == self.occurred_at),
+            (SAME_RECORDED, self.recorded_at == previous.recorded_at),
+            (SAME_CONTEXT, self.context == previous.context),
+            (NEXT_NUMBER, self.line_number == previous.line_number.wrapping_add(1)),
+            (NEXT_ROW, self.row == previous.row.wrapping_add(1)),
+            (NUMBERED, self.is_numbered),
+            (SAME_CANCELS, self.cancels == previous.cancels),
+            (DISCOUNTED, self.discount != 0),
+            (COST_KNOWN, self.unit_cost != NONE),
+            (ONE_UNIT, self.quantity == UNIT),
+            (WHOLE_CENTS, cents.iter().all(|money| money % CENT == 0)),
+        ]
+        .into_iter()
+        .fold(0, |flags, (flag, holds)| if holds { flags | flag } else { flags })
+    }
+
+    /// The next line of `bytes`, as different from `previous`; `None` when they are damaged.
+    #[inline]
+    fn read(bytes: &mut Bytes<'_>, previous: &Self) -> Option<Self> {
+        let flags = u16::from_le_bytes(bytes.take(2)?.try_into().ok()?);
+        let is = |flag: u16| flags & flag != 0;
+        let order = if is(SAME_ORDER) { previous.order } else { word(bytes)? };
+        let customer = if is(SAME_CUSTOMER) { previous.customer } else { bytes.symbol()? };
+        let occurred_at = match is(SAME_TIME) {
+            true => previous.occurred_at,
+            false => previous.occurred_at.wrapping_add(bytes.scaled(SECOND)?),
+        };
+        let recorded_at = match (is(RECORDED_AT_SALE), is(SAME_RECORDED)) {
+            (true, _) => occurred_at,
+            (_, true) => previous.recorded_at,
+            _ => occurred_at.wrapping_add(bytes.scaled(SECOND)?),
+        };
+        let context = if is(SAME_CONTEXT) { previous.context } else { bytes.symbol()? };
+        let line_number = match is(NEXT_NUMBER) {
+            true => previous.line_number.wrapping_add(1),
+            false => bytes.symbol()?,
+        };
+        let rows = if is(NEXT_ROW) { 1 } else { bytes.symbol()? };
+        let cancels = if is(SAME_CANCELS) { previous.cancels } else { word(bytes)? };
+        let item = bytes.symbol()?;
+        let scale = if is(WHOLE_CENTS) { CENT } else { 1 };
+        Some(Self {
+            occurred_at,
+            recorded_at,
+            quantity: if is(ONE_UNIT) { UNIT } else { bytes.scaled(UNIT)? },
+            unit_price: bytes.signed()?.wrapping_mul(scale),
+            discount: if is(DISCOUNTED) { bytes.signed()?.wrapping_mul(scale) } else { 0 },
+            unit_cost: if is(COST_KNOWN) { bytes.signed()?.wrapping_mul(scale) } else { NONE },
+            order,
+            cancels,
+            customer,
+            item,
+            context,
+            line_number,
+            row: previous.row.wrapping_add(rows),
+            is_numbered: is(NUMBERED),
+        })
+    }
 }
 
-fn pair(low: u32, high: u32) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
+fn word(bytes: &mut Bytes<'_>) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.take(8)?.try_into().ok()?))
 }
 
-fn halves(word: u64) -> (u32, u32) {
-    (word as u32, (word >> 32) as u32)
+/// Lines that were written one after the other, the first as different from the default.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    bytes: Bytes<'a>,
+    previous: Line,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes: Bytes::new(bytes), previous: Line::default() }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    /// An error for bytes that no line was written as.
+    type Item = std::io::Result<Line>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes.rest().is_empty() {
+            return None;
+        }
+        match Line::read(&mut self.bytes, &self.previous) {
+            Some(line) => {
+                self.previous = line;
+                Some(Ok(line))
+            }
+            None => {
+                self.bytes = Bytes::new(&[]);
+                Some(Err(std::io::ErrorKind::InvalidData.into()))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn line(row: u32) -> Line {
-        Line {
-            occurred_at: -5,
-            recorded_at: -5,
-            quantity: -1_000,
+    prop_compose! {
+        fn any_line()(
+            times in prop_oneof![Just([5_000_000, 5_000_000]), any::<[i64; 2]>()],
+            amounts in prop_oneof![Just([1_000, 2_550_000, 0]), any::<[i64; 3]>()],
+            unit_cost in prop_oneof![Just(NONE), Just(0), Just(10_000), any::<i64>()],
+            keys in prop_oneof![Just([7, 0]), any::<[u64; 2]>()],
+            numbers in prop_oneof![Just([1; 5]), Just([2; 5]), any::<[u32; 5]>()],
+            is_numbered: bool,
+        ) -> Line {
+            let [customer, item, context, line_number, row] = numbers;
+            Line {
+                occurred_at: times[0],
+                recorded_at: times[1],
+                quantity: amounts[0],
+                unit_price: amounts[1],
+                discount: amounts[2],
+                unit_cost,
+                order: keys[0],
+                cancels: keys[1],
+                customer, item, context, line_number, row, is_numbered,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_come_back(lines in prop::collection::vec(any_line(), 0..12)) {
+            let mut bytes = Vec::new();
+            let mut previous = Line::default();
+            for line in &lines {
+                line.write(&previous, &mut bytes);
+                previous = *line;
+            }
+            let back: Vec<Line> = Lines::new(&bytes).map(Result::unwrap).collect();
+            prop_assert_eq!(back, lines);
+            // What is cut off within a line is told.
+            let cut = bytes.get(..bytes.len().saturating_sub(1)).unwrap();
+            prop_assert_eq!(Lines::new(cut).any(|line| line.is_err()), bytes.len() > 1);
+        }
+    }
+
+    #[test]
+    fn a_line_of_an_order_takes_few_bytes() {
+        let first = Line {
+            occurred_at: 1_600_000_000_000_000,
+            recorded_at: 1_600_000_000_000_000,
+            quantity: 2_000,
             unit_price: 2_550_000,
-            discount: 7,
-            unit_cost: NONE,
+            unit_cost: 1_200_000,
             order: u64::MAX,
-            cancels: 0,
-            customer: 3,
-            item: u32::MAX,
+            customer: 70_000,
+            item: 900,
             context: 12,
-            line_number: u32::MAX,
-            row,
+            line_number: 1,
+            row: 5,
             is_numbered: true,
-        }
-    }
-
-    #[test]
-    fn lines_come_back_from_every_layout() {
-        let plain = line(1);
-        let changes: [fn(&mut Line); 7] = [
-            |_| {},
-            |line| line.recorded_at = 9,
-            |line| line.cancels = 8,
-            |line| line.unit_cost = 0,
-            |line| line.discount = i64::MAX,
-            |line| line.unit_price = i64::from(i32::MIN) - 1,
-            |line| line.quantity = i64::from(i32::MAX) + 1,
-        ];
-        let mut all = vec![plain];
-        for (change, words) in changes.into_iter().zip([6, 7, 7, 7, 7, 7, 7]) {
-            let mut changed = line(2);
-            change(&mut changed);
-            all.push(changed);
-            let lines = [plain, changed];
-            let layout = Layout::of(&lines);
-            assert_eq!(layout.words(), words);
-            assert_eq!(round_trip(layout, &lines), lines);
-        }
-        assert_eq!(Layout::of(&all).words(), 11);
-        assert_eq!(round_trip(Layout::of(&all), &all), all);
-    }
-
-    #[test]
-    fn one_time_of_the_import_takes_no_word() {
-        let lines =
-            [1, 2].map(|row| Line { recorded_at: 77, occurred_at: row.into(), ..line(row) });
-        let layout = Layout::of(&lines);
-        assert_eq!(layout.words(), 6);
-        assert_eq!(round_trip(layout, &lines), lines);
-    }
-
-    fn round_trip(layout: Layout, lines: &[Line]) -> Vec<Line> {
-        let there_and_back = |line: &Line| {
-            let mut words = vec![0; layout.words()];
-            layout.write(line, &mut words);
-            layout.read(&words)
+            ..Line::default()
         };
-        lines.iter().map(there_and_back).collect()
+        let next = Line { item: 70, line_number: 2, row: 6, quantity: 1_000, ..first };
+        let mut bytes = Vec::new();
+        next.write(&first, &mut bytes);
+        assert!(bytes.len() <= 8, "{}", bytes.len());
     }
 }

@@ -2,22 +2,20 @@
 
 use std::io;
 
-use arrow_array::RecordBatch;
-
 use super::ReadHistoriesError;
 use super::decode::{Contract, Decoder};
-use super::line::{Layout, Line, NONE};
+use super::judge::{Judged, Place};
+use super::line::{Line, Lines, NONE};
 use super::names::{ABSENT, FoldMap, context_key};
 use super::plan::{PIECE_ROWS, ParquetInput, Piece};
-use super::repeats::Runs;
+use super::repeats::{Run, Runs};
 use super::row::{Row, UNPROVEN};
-use super::storage::{Storage, Words};
+use super::storage::{Kept, Storage};
 use super::tally::Tally;
-use crate::ingest::mapping::{Field, QuantitySign, RecordedAt};
-use crate::ingest::parquet_file::column::Column;
+use crate::ingest::mapping::RecordedAt;
 use crate::ingest::parquet_file::contained;
-use crate::ingest::row::{Cell, RowProblem};
-use crate::transaction::{CustomerId, Money, OrderKey, Quantity, Timestamp, TransactionLine};
+use crate::ingest::row::{RowProblem, SourceRow};
+use crate::transaction::{CustomerId, Money, OrderKey, Timestamp, TransactionLine};
 
 /// How customers and orders are divided: by the highest bits of placement and order key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,23 +52,21 @@ impl Partitions {
 /// The lines of a piece, by partition and within one in the order of the rows.
 #[derive(Debug)]
 pub(super) struct Block {
-    pub(super) words: Words,
-    pub(super) layout: Layout,
-    /// Where each partition begins, and the end of the last; in lines.
+    pub(super) kept: Kept,
+    /// Where each partition begins, and the end of the last; in bytes.
     pub(super) bounds: Vec<u32>,
 }
 
 impl Block {
-    /// The words of a partition, `stride` to each value.
+    /// The bytes of a partition.
     pub(super) fn partition<'a>(
         &'a self,
         partition: usize,
-        stride: usize,
         storage: &Storage,
-        buffer: &'a mut Vec<u64>,
-    ) -> io::Result<&'a [u64]> {
-        let bound = |at: usize| self.bounds.get(at).map_or(0, |bound| *bound as usize * stride);
-        storage.read(&self.words, bound(partition)..bound(partition + 1), buffer)
+        buffer: &'a mut Vec<u8>,
+    ) -> io::Result<&'a [u8]> {
+        let bound = |at: usize| self.bounds.get(at).map_or(0, |bound| *bound as usize);
+        storage.read(&self.kept, bound(partition)..bound(partition + 1), buffer)
     }
 
     /// The lines of a partition.
@@ -78,11 +74,9 @@ impl Block {
         &'a self,
         partition: usize,
         storage: &Storage,
-        buffer: &'a mut Vec<u64>,
-    ) -> io::Result<impl Iterator<Item = Line> + 'a> {
-        let stride = self.layout.words();
-        let words = self.partition(partition, stride, storage, buffer)?;
-        Ok(words.chunks_exact(stride).map(|words| self.layout.read(words)))
+        buffer: &'a mut Vec<u8>,
+    ) -> io::Result<Lines<'a>> {
+        Ok(Lines::new(self.partition(partition, storage, buffer)?))
     }
 }
 
@@ -103,6 +97,7 @@ pub(super) struct PieceReader<'a> {
     decoder: Decoder<'a>,
     rows: Vec<Row>,
     lines: Vec<Line>,
+    bytes: Vec<u8>,
     runs: Runs,
     tally: Tally,
     items: FoldMap<u64, u32>,
@@ -112,7 +107,30 @@ pub(super) struct PieceReader<'a> {
     last_context: Option<([u32; 4], u32)>,
     /// Partition of each customer that this thread met.
     places: Vec<u16>,
-    divides_amount: bool,
+}
+
+impl Judged for PieceReader<'_> {
+    fn right(&mut self, place: &Place<'_>, _: usize, row: &Row, line: Line) {
+        let number = place.before + u64::from(line.row);
+        let context = [row.channel, row.store, row.promotion, row.country];
+        let item = self.item([row.product, row.category], number);
+        let context = self.context(context, number);
+        self.push(Line { item, context, ..line });
+    }
+
+    fn doubtful(&mut self, place: &Place<'_>, at: usize, source: SourceRow) {
+        let (row, recorded_at) = (place.first_row + at as u32, source.recorded_at);
+        let number = source.row;
+        match source.check(self.contract.currency) {
+            Ok(line) => {
+                let line = self.checked_line(&line, recorded_at, number - 1, row);
+                self.push(line);
+            }
+            Err(RowProblem { field, reason, message }) => {
+                self.tally.refuse(number, field, reason.as_str(), message);
+            }
+        }
+    }
 }
 
 impl<'a> PieceReader<'a> {
@@ -121,8 +139,6 @@ impl<'a> PieceReader<'a> {
         storage: &'a Storage,
         partitions: Partitions,
     ) -> Self {
-        let mapping = contract.mapping;
-        let mut fields = mapping.bindings.iter().map(|binding| binding.field);
         Self {
             contract,
             storage,
@@ -130,6 +146,7 @@ impl<'a> PieceReader<'a> {
             decoder: Decoder::new(contract),
             rows: Vec::new(),
             lines: Vec::new(),
+            bytes: Vec::new(),
             runs: Runs::default(),
             tally: Tally::default(),
             items: FoldMap::default(),
@@ -137,8 +154,6 @@ impl<'a> PieceReader<'a> {
             contexts: FoldMap::default(),
             last_context: None,
             places: Vec::new(),
-            divides_amount: mapping.template.amount.is_some()
-                || fields.any(|field| field == Field::Amount),
         }
     }
 
@@ -150,7 +165,7 @@ impl<'a> PieceReader<'a> {
         piece: &Piece,
         hear: &dyn Fn(u64) -> bool,
     ) -> Result<Option<PieceResult>, ReadHistoriesError> {
-        let mut batches = input.read(piece)?;
+        let mut batches = input.read(piece).map_err(|fault| input.fault(fault))?;
         let mut first_row = 0;
         self.lines.clear();
         // A footer may promise more than there is.
@@ -158,125 +173,19 @@ impl<'a> PieceReader<'a> {
         loop {
             let batch = contained(|| batches.next().transpose());
             let Some(batch) = batch.map_err(|fault| input.fault(fault))? else { break };
-            self.take(&batch, &input.positions, piece.rows_before, first_row);
+            let mut rows = std::mem::take(&mut self.rows);
+            self.decoder.decode(&batch, &input.positions, &mut rows);
+            let (positions, before) = (input.positions.as_slice(), piece.rows_before);
+            let place = Place { batch: &batch, positions, before, first_row };
+            let contract = self.contract;
+            contract.judge(&place, &rows, self);
+            self.rows = rows;
             first_row += batch.num_rows() as u32;
             if !hear(batch.num_rows() as u64) {
                 return Ok(None);
             }
         }
         self.finish().map(Some)
-    }
-
-    fn take(&mut self, batch: &RecordBatch, positions: &[usize], before: u64, first_row: u32) {
-        let mut rows = std::mem::take(&mut self.rows);
-        self.decoder.decode(batch, positions, &mut rows);
-        let mut unproven = Vec::new();
-        for (at, row) in (0..).zip(&rows) {
-            let Some(line) = self.line(row, first_row + at) else {
-                unproven.push(at);
-                continue;
-            };
-            // Rows are taken in order, so that each name is first met in its first row.
-            if !unproven.is_empty() {
-                self.take_unproven(batch, positions, before, first_row, &mut unproven);
-            }
-            let number = before + u64::from(line.row);
-            let context = [row.channel, row.store, row.promotion, row.country];
-            let item = self.item([row.product, row.category], number);
-            let context = self.context(context, number);
-            self.push(Line { item, context, ..line });
-        }
-        self.take_unproven(batch, positions, before, first_row, &mut unproven);
-        self.rows = rows;
-    }
-
-    /// The line of a row that keeps the contract at a glance, but for item and context.
-    fn line(&self, row: &Row, number: u32) -> Option<Line> {
-        let is_complete =
-            row.product != ABSENT && row.occurred_at != NONE && row.unit_price != NONE;
-        let (quantity, unit_price) = self.signed(row).filter(|_| is_complete)?;
-        let is_sound = |amount: i64| amount == NONE || amount >= 0;
-        if row.is_unproven || !is_sound(row.discount) || !is_sound(row.unit_cost) {
-            return None;
-        }
-        // Products that fit 64 bits even in thousandths of micros are surely in range.
-        quantity.checked_mul(unit_price)?;
-        if row.unit_cost != NONE {
-            quantity.checked_mul(row.unit_cost)?;
-        }
-        Some(Line {
-            occurred_at: row.occurred_at,
-            recorded_at: if row.recorded_at == NONE { row.occurred_at } else { row.recorded_at },
-            quantity,
-            unit_price,
-            discount: if row.discount == NONE { 0 } else { row.discount },
-            unit_cost: row.unit_cost,
-            order: row.order,
-            cancels: row.cancels,
-            customer: row.customer,
-            line_number: u32::try_from(row.line_number).unwrap_or_default(),
-            row: number,
-            is_numbered: row.line_number >= 0 && row.order != OrderKey::NONE.raw(),
-            ..Line::default()
-        })
-    }
-
-    /// Quantity and price by the mapping's rule of signs.
-    fn signed(&self, row: &Row) -> Option<(i64, i64)> {
-        let (mut quantity, mut unit_price) = (row.quantity, row.unit_price);
-        if quantity == NONE || quantity == 0 {
-            return None;
-        }
-        match self.contract.mapping.returns.sign {
-            QuantitySign::Signed => {}
-            QuantitySign::Reversed => {
-                quantity = -quantity;
-                unit_price =
-                    if self.divides_amount { -unit_price.max(-i64::MAX) } else { unit_price };
-            }
-            // Negative quantities are refused there, and returns are negated.
-            QuantitySign::Unsigned if quantity < 0 || row.cancels != 0 => return None,
-            QuantitySign::Unsigned => {}
-        }
-        if self.divides_amount {
-            let quantity = Quantity::from_thousandths(quantity);
-            unit_price = Money::from_micros(unit_price).per_unit(quantity)?.micros();
-        }
-        Some((quantity, unit_price))
-    }
-
-    /// Rows that are not plainly right, as the row-by-row reader judges them.
-    fn take_unproven(
-        &mut self,
-        batch: &RecordBatch,
-        positions: &[usize],
-        before: u64,
-        first_row: u32,
-        rows: &mut Vec<u32>,
-    ) {
-        let (Some(first), count) = (rows.first().copied(), rows.len()) else { return };
-        let slice = batch.slice(first as usize, count);
-        let columns: Vec<Column> = slice.columns().iter().map(Column::new).collect();
-        for (at, row) in rows.drain(..).enumerate() {
-            let cell = |column: usize| {
-                let position = positions.get(column);
-                let column = position.and_then(|position| columns.get(*position));
-                column.map_or(Cell::Null, |column| column.cell(at))
-            };
-            let number = before + u64::from(first_row + row);
-            let mapping = self.contract.mapping;
-            let source = mapping.source_row(number + 1, 0, &cell);
-            let recorded_at = source.recorded_at;
-            match source.check(self.contract.currency) {
-                Ok(line) => {
-                    let line = self.checked_line(&line, recorded_at, number, first_row + row);
-                    self.push(line);
-                }
-                Err(RowProblem { field, reason, message }) => {
-                    self.tally.refuse(number + 1, field, reason.as_str(), message);
-                }
-            }
-        }
     }
 
     fn checked_line(
@@ -359,20 +268,21 @@ impl<'a> PieceReader<'a> {
     /// Sorts the piece's lines and runs by partition and hands them to the storage.
     fn finish(&mut self) -> Result<PieceResult, ReadHistoriesError> {
         let mut lines = std::mem::take(&mut self.lines);
-        let layout = Layout::of(&lines);
+        let mut bytes = std::mem::take(&mut self.bytes);
         let nobody = self.partitions.count();
         let places: Vec<u16> = lines.iter().map(|line| self.place(line, nobody)).collect();
-        let write = |line: &Line, words: &mut [u64]| layout.write(line, words);
-        let (bounds, words) = scattered(&lines, &places, nobody + 1, layout.words(), write);
+        let previous = Line::default();
+        let write = |previous: &Line, line: &Line, bytes: &mut Vec<u8>| line.write(previous, bytes);
+        let bounds = scattered((&lines, previous), &places, nobody + 1, write, &mut bytes);
+        let block = Block { kept: self.storage.keep(&bytes)?, bounds };
         lines.clear();
-        self.lines = lines;
-        let block = Block { words: self.storage.keep(words)?, layout, bounds };
         let runs = self.runs.take();
         let places: Vec<u16> =
-            runs.iter().map(|[order, _]| self.partitions.of_order(*order) as u16).collect();
-        let write = |run: &[u64; 2], words: &mut [u64]| words.copy_from_slice(run);
-        let (bounds, words) = scattered(&runs, &places, nobody, 2, write);
-        let runs = Block { words: self.storage.keep(words)?, layout, bounds };
+            runs.iter().map(|run| self.partitions.of_order(run.order) as u16).collect();
+        let write = |_: &Run, run: &Run, bytes: &mut Vec<u8>| run.write(bytes);
+        let bounds = scattered((&runs, Run::default()), &places, nobody, write, &mut bytes);
+        let runs = Block { kept: self.storage.keep(&bytes)?, bounds };
+        (self.lines, self.bytes) = (lines, bytes);
         Ok(PieceResult { block, runs, tally: std::mem::take(&mut self.tally) })
     }
 
@@ -391,37 +301,49 @@ impl<'a> PieceReader<'a> {
     }
 }
 
-/// Writes `values` side by side by their places, each in `stride` words and in their order within
-/// a place. With the bounds of the places, in values.
-fn scattered<T>(
-    values: &[T],
+/// Writes `values` over `bytes`, side by side by their places and in their order within a place,
+/// each beside the one before it in its place or else `first`. Gives the bounds of the places.
+fn scattered<T: Copy>(
+    (values, first): (&[T], T),
     places: &[u16],
     count: usize,
-    stride: usize,
-    write: impl Fn(&T, &mut [u64]),
-) -> (Vec<u32>, Vec<u64>) {
-    let mut bounds = vec![0_u32; count + 1];
+    write: impl Fn(&T, &T, &mut Vec<u8>),
+    bytes: &mut Vec<u8>,
+) -> Vec<u32> {
+    let mut next = vec![0_u32; count + 1];
     for place in places {
-        if let Some(bound) = bounds.get_mut(usize::from(*place) + 1) {
+        if let Some(bound) = next.get_mut(usize::from(*place) + 1) {
             *bound += 1;
         }
     }
     let mut sum = 0;
-    for bound in &mut bounds {
+    for bound in &mut next {
         sum += *bound;
         *bound = sum;
     }
-    let mut next = bounds.clone();
-    let mut words = vec![0; values.len() * stride];
-    for (value, place) in values.iter().zip(places) {
+    let mut order = vec![(0, 0_u32); values.len()];
+    for (at, place) in (0..).zip(places) {
         let Some(next) = next.get_mut(usize::from(*place)) else { continue };
-        let start = *next as usize * stride;
+        if let Some(to) = order.get_mut(*next as usize) {
+            *to = (*place, at);
+        }
         *next += 1;
-        if let Some(words) = words.get_mut(start..start + stride) {
-            write(value, words);
+    }
+    bytes.clear();
+    let mut bounds = Vec::with_capacity(count + 1);
+    let mut previous = first;
+    for (place, at) in order {
+        if bounds.len() <= usize::from(place) {
+            bounds.resize(usize::from(place) + 1, bytes.len() as u32);
+            previous = first;
+        }
+        if let Some(value) = values.get(at as usize) {
+            write(&previous, value, bytes);
+            previous = *value;
         }
     }
-    (bounds, words)
+    bounds.resize(count + 1, bytes.len() as u32);
+    bounds
 }
 
 #[cfg(test)]
@@ -430,11 +352,13 @@ mod tests {
 
     #[test]
     fn values_are_put_side_by_side_by_place() {
-        let values: Vec<u64> = vec![10, 11, 12, 13, 14];
-        let write = |value: &u64, words: &mut [u64]| words.fill(*value);
-        let (bounds, words) = scattered(&values, &[2, 0, 2, 0, 3], 4, 2, write);
-        assert_eq!(bounds, [0, 2, 2, 4, 5]);
-        assert_eq!(words, [11, 11, 13, 13, 10, 10, 12, 12, 14, 14]);
+        let write = |before: &u8, value: &u8, bytes: &mut Vec<u8>| bytes.extend([*before, *value]);
+        let mut bytes = vec![99];
+        let values = [10, 11, 12, 13, 14];
+        let bounds = scattered((&values, 0), &[2, 0, 2, 0, 3], 5, write, &mut bytes);
+        assert_eq!(bounds, [0, 4, 4, 8, 10, 10]);
+        assert_eq!(bytes, [0, 11, 11, 13, 0, 10, 10, 12, 0, 14]);
+        assert_eq!(scattered((&[], 0), &[], 2, write, &mut bytes), [0, 0, 0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The files, opened and checked, and the pieces in which they are read.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Schema, SchemaRef};
@@ -16,6 +16,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use super::ReadHistoriesError;
 use crate::ingest::file::{ReadFileError, check_format, positions};
 use crate::ingest::mapping::{Field, FileFormat, Mapping};
+use crate::ingest::parquet_file::column::is_plain;
 use crate::ingest::parquet_file::{check_types, contained};
 
 /// Rows of a piece: enough to cut a file of one row group among several threads.
@@ -49,25 +50,48 @@ pub(super) struct Piece {
     pub(super) rows_before: u64,
 }
 
+/// Which columns of a file are read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Columns {
+    /// Those that the mapping names.
+    Mapped,
+    /// All but nested ones.
+    All,
+}
+
 impl ParquetInput {
-    /// Reads the footer and holds the columns against the mapping.
-    pub(super) fn open(path: PathBuf, mapping: &Mapping) -> Result<Self, ReadHistoriesError> {
-        let at = |source: ReadFileError| ReadHistoriesError::File { path: path.clone(), source };
-        let input = Self::read_footer(&path, mapping);
-        let (plain, found) = input
-            .map_err(at)?
-            .ok_or_else(|| ReadHistoriesError::NotParquet { path: path.clone() })?;
-        let mut kept = found.clone();
-        kept.sort_unstable();
-        kept.dedup();
+    /// Reads the footer and holds the columns against the mapping; `None` for a CSV file.
+    pub(super) fn open(
+        path: &Path,
+        mapping: &Mapping,
+        columns: Columns,
+    ) -> Result<Option<Self>, ReadFileError> {
+        let Some((plain, found)) = Self::read_footer(path, mapping)? else { return Ok(None) };
+        let fields = plain.schema().fields();
+        let (kept, texts) = match columns {
+            Columns::Mapped => {
+                let mut kept = found.clone();
+                kept.sort_unstable();
+                kept.dedup();
+                let texts = text_columns(mapping).filter_map(|column| found.get(column).copied());
+                (kept, texts.collect())
+            }
+            Columns::All => {
+                let is_kept = |at: &usize| fields.get(*at).is_some_and(|f| is_plain(f.data_type()));
+                let kept: Vec<usize> = (0..fields.len()).filter(is_kept).collect();
+                let numbers: Vec<usize> = number_columns(mapping)
+                    .filter_map(|column| found.get(column).copied())
+                    .collect();
+                let texts = kept.iter().copied().filter(|field| !numbers.contains(field));
+                (kept.clone(), texts.collect())
+            }
+        };
         let positions = found.iter().filter_map(|field| kept.binary_search(field).ok()).collect();
-        let texts = text_columns(mapping).filter_map(|column| found.get(column).copied());
-        let texts = texts.collect();
-        Ok(Self { path, plain, positions, kept, texts })
+        Ok(Some(Self { path: path.to_owned(), plain, positions, kept, texts }))
     }
 
     fn read_footer(
-        path: &PathBuf,
+        path: &Path,
         mapping: &Mapping,
     ) -> Result<Option<(ArrowReaderMetadata, Vec<usize>)>, ReadFileError> {
         let mut file = File::open(path)?;
@@ -95,26 +119,20 @@ impl ParquetInput {
     }
 
     /// Begins to read a piece. The decoder may panic; see [`contained`].
-    pub(super) fn read(
-        &self,
-        piece: &Piece,
-    ) -> Result<ParquetRecordBatchReader, ReadHistoriesError> {
-        let open = || {
-            let file = File::open(&self.path)?;
-            contained(|| {
-                let metadata = self.metadata(piece.row_group);
-                let mask = self.kept.iter().copied();
-                let mask = ProjectionMask::roots(metadata.parquet_schema(), mask);
-                ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-                    .with_projection(mask)
-                    .with_row_groups(vec![piece.row_group])
-                    .with_offset(usize::try_from(piece.offset).unwrap_or(usize::MAX))
-                    .with_limit(usize::try_from(piece.rows).unwrap_or(usize::MAX))
-                    .with_batch_size(BATCH_ROWS)
-                    .build()
-            })
-        };
-        open().map_err(|source| self.fault(source))
+    pub(super) fn read(&self, piece: &Piece) -> Result<ParquetRecordBatchReader, ReadFileError> {
+        let file = File::open(&self.path)?;
+        contained(|| {
+            let metadata = self.metadata(piece.row_group);
+            let mask = self.kept.iter().copied();
+            let mask = ProjectionMask::roots(metadata.parquet_schema(), mask);
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+                .with_projection(mask)
+                .with_row_groups(vec![piece.row_group])
+                .with_offset(usize::try_from(piece.offset).unwrap_or(usize::MAX))
+                .with_limit(usize::try_from(piece.rows).unwrap_or(usize::MAX))
+                .with_batch_size(BATCH_ROWS)
+                .build()
+        })
     }
 
     /// The error of this file.
@@ -186,22 +204,29 @@ pub(super) fn pieces(inputs: &[ParquetInput]) -> Vec<Piece> {
 /// The mapping's columns of texts that are looked up, not of numbers or times; order ids are
 /// seldom met again, but views of them are cheap.
 fn text_columns(mapping: &Mapping) -> impl Iterator<Item = usize> {
-    let is_text = |field: Field| {
-        !matches!(
-            field,
-            Field::LineNumber
-                | Field::OccurredAt
-                | Field::RecordedAt
-                | Field::Quantity
-                | Field::UnitPrice
-                | Field::Amount
-                | Field::Discount
-                | Field::UnitCost
-        )
-    };
-    let bindings = mapping.bindings.iter().filter(move |binding| is_text(binding.field));
+    let bindings = mapping.bindings.iter().filter(|binding| is_of_texts(binding.field));
     let marker = mapping.returns.marker.iter().map(|(column, _)| *column);
     bindings.flat_map(|binding| binding.columns.iter().copied()).chain(marker)
+}
+
+/// The mapping's columns of numbers and times.
+fn number_columns(mapping: &Mapping) -> impl Iterator<Item = usize> {
+    let bindings = mapping.bindings.iter().filter(|binding| !is_of_texts(binding.field));
+    bindings.flat_map(|binding| binding.columns.iter().copied())
+}
+
+const fn is_of_texts(field: Field) -> bool {
+    !matches!(
+        field,
+        Field::LineNumber
+            | Field::OccurredAt
+            | Field::RecordedAt
+            | Field::Quantity
+            | Field::UnitPrice
+            | Field::Amount
+            | Field::Discount
+            | Field::UnitCost
+    )
 }
 
 fn is_text(data_type: &DataType) -> bool {

@@ -1,7 +1,7 @@
 //! All pieces of all files, on several threads.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::decode::Contract;
 use super::names::Names;
 use super::piece::{Partitions, PieceReader, PieceResult};
-use super::plan::{ParquetInput, Piece, pieces};
+use super::plan::{Columns, ParquetInput, Piece, pieces};
 use super::repeats::Fates;
 use super::storage::Storage;
 use super::tally::Tally;
@@ -40,15 +40,20 @@ pub(super) fn read(
     options: &ReadOptions<'_>,
 ) -> Result<ParquetHistories, ReadHistoriesError> {
     let inputs: Result<Vec<ParquetInput>, _> =
-        paths.iter().map(|path| ParquetInput::open(path.clone(), mapping)).collect();
+        paths.iter().map(|path| open(path, mapping)).collect();
     let inputs = inputs?;
     let pieces = pieces(&inputs);
     let rows = inputs.iter().map(ParquetInput::rows).sum();
     let partitions = Partitions::of_rows(rows);
     let storage = Storage::new(options.memory_limit_bytes, options.spill_directory.to_owned());
     let names = Names::default();
-    let contract =
-        Contract { mapping, currency: options.currency, now: options.now, names: &names };
+    let contract = Contract {
+        mapping,
+        currency: options.currency,
+        now: options.now,
+        names: &names,
+        numbers_customers: true,
+    };
     let work = Work {
         contract,
         storage: &storage,
@@ -71,12 +76,20 @@ pub(super) fn read(
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(ReadHistoriesError::Cancelled),
     };
-    let fates = Fates::of(&blocks, &runs, partitions, &storage, &go_on)?;
-    runs.into_iter().for_each(|runs| storage.release(runs.words));
+    let fates = Fates::of((&blocks, &runs), partitions, &storage, options.threads, &go_on)?;
+    runs.into_iter().for_each(|runs| storage.release(runs.kept));
     let names = names.finish();
     let counts = tally.finish(fates.duplicates, fates.corrected, names.customers.len() as u64);
     let clock = options.clock.clone();
     Ok(ParquetHistories { clock, names, partitions, storage, blocks, fates, counts })
+}
+
+fn open(path: &Path, mapping: &Mapping) -> Result<ParquetInput, ReadHistoriesError> {
+    match ParquetInput::open(path, mapping, Columns::Mapped) {
+        Ok(Some(input)) => Ok(input),
+        Ok(None) => Err(ReadHistoriesError::NotParquet { path: path.to_owned() }),
+        Err(source) => Err(ReadHistoriesError::File { path: path.to_owned(), source }),
+    }
 }
 
 impl Work<'_> {

@@ -6,52 +6,98 @@
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 use std::io;
+use std::ops::ControlFlow;
 
 use super::ReadHistoriesError;
 use super::line::Line;
 use super::names::{FoldHasher, FoldMap};
 use super::piece::{Block, Partitions};
 use super::storage::Storage;
+use crate::parallel::{Broken, in_order};
+use crate::store::bytes::{Bytes, put};
 
 /// Lines that are compared at a time; the rest waits for another pass over all lines.
 const PASS_LINES: u64 = 4_000_000;
 
 type FoldSet<T> = HashSet<T, BuildHasherDefault<FoldHasher>>;
 
-/// The runs of one piece: order, and first and last line number in the halves of a word.
+/// Lines of one order with rising numbers, one row after the other.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Run {
+    pub(super) order: u64,
+    first: u32,
+    last: u32,
+}
+
+impl Run {
+    /// Appends the run to `bytes`.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.order.to_le_bytes());
+        put(bytes, self.first.into());
+        put(bytes, (self.last - self.first).into());
+    }
+
+    /// How many of its numbers may be from a first to a last one.
+    fn count_within(&self, (first, last): (u32, u32)) -> u64 {
+        let end = u64::from(self.last.min(last)) + 1;
+        end.saturating_sub(self.first.max(first).into())
+    }
+
+    fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
+        let order = u64::from_le_bytes(bytes.take(8)?.try_into().ok()?);
+        let first = bytes.symbol()?;
+        Some(Self { order, first, last: first.checked_add(bytes.symbol()?)? })
+    }
+}
+
+/// The first and the last number that two runs of one order share, and the order. The runs are
+/// sorted.
+fn shared(runs: &[Run]) -> Option<((u32, u32), u64)> {
+    let (first, others) = runs.split_first()?;
+    let mut reached = first.last;
+    let mut shared: Option<(u32, u32)> = None;
+    for run in others {
+        if run.first <= reached {
+            let (low, high) = shared.unwrap_or((run.first, 0));
+            shared = Some((low.min(run.first), high.max(run.last.min(reached))));
+        }
+        reached = reached.max(run.last);
+    }
+    Some((shared?, first.order))
+}
+
+/// The runs of one piece.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    runs: Vec<[u64; 2]>,
-    open: Option<(u64, u32, u32)>,
+    runs: Vec<Run>,
+    open: Option<Run>,
 }
 
 impl Runs {
     /// Adds the next numbered line.
     pub(super) fn push(&mut self, order: u64, line_number: u32) {
         match &mut self.open {
-            Some((known, _, last)) if *known == order && *last < line_number => *last = line_number,
+            Some(run) if run.order == order && run.last < line_number => run.last = line_number,
             open => {
-                let ended = open.replace((order, line_number, line_number));
-                self.runs.extend(ended.map(packed));
+                let ended = open.replace(Run { order, first: line_number, last: line_number });
+                self.runs.extend(ended);
             }
         }
     }
 
     /// All runs; the next line begins a new one.
-    pub(super) fn take(&mut self) -> Vec<[u64; 2]> {
-        self.runs.extend(self.open.take().map(packed));
+    pub(super) fn take(&mut self) -> Vec<Run> {
+        self.runs.extend(self.open.take());
         std::mem::take(&mut self.runs)
     }
-}
-
-fn packed((order, first, last): (u64, u32, u32)) -> [u64; 2] {
-    [order, u64::from(first) << 32 | u64::from(last)]
 }
 
 /// What became of lines whose order and line number came more than once.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
-    suspects: FoldSet<u64>,
+    /// Orders with overlapping runs, and the line numbers from the first to the last that two of
+    /// their runs share: all others came once.
+    suspects: FoldMap<u64, (u32, u32)>,
     /// Block and row -> when a correction took the line's place; none for a duplicate.
     fates: FoldMap<u64, Option<i64>>,
     pub(super) duplicates: u64,
@@ -59,35 +105,65 @@ pub(super) struct Fates {
 }
 
 impl Fates {
-    /// Compares the lines of all `blocks` whose `runs` overlap; `go_on` may break off.
+    /// Compares the lines of all `blocks` whose `runs` overlap, on `threads` threads; `go_on` may
+    /// break off.
     pub(super) fn of(
-        blocks: &[Block],
-        runs: &[Block],
+        (blocks, runs): (&[Block], &[Block]),
         partitions: Partitions,
         storage: &Storage,
+        threads: usize,
         go_on: &dyn Fn() -> Result<(), ReadHistoriesError>,
     ) -> Result<Self, ReadHistoriesError> {
         let mut fates = Self::default();
+        let mut lines = 0;
         for partition in 0..partitions.count() {
             go_on()?;
-            fates.suspect(partition, runs, storage)?;
+            lines += fates.suspect(partition, runs, storage)?;
         }
         if fates.suspects.is_empty() {
             return Ok(fates);
         }
-        let mut lines = 0;
-        each_line(blocks, storage, go_on, |_, line| lines += u64::from(fates.is_suspect(line)))?;
         let passes = lines.div_ceil(PASS_LINES).max(1);
         for pass in 0..passes {
-            let mut versions = Vec::new();
-            each_line(blocks, storage, go_on, |at, line| {
-                if fates.is_suspect(line) && line.order % passes == pass {
-                    versions.push((at, *line));
-                }
-            })?;
+            let versions = fates
+                .versions((blocks, storage), threads, go_on, |line| line.order % passes == pass)?;
             fates.decide(versions);
         }
         Ok(fates)
+    }
+
+    /// All lines of suspect orders that are `wanted`, with their places.
+    fn versions(
+        &self,
+        (blocks, storage): (&[Block], &Storage),
+        threads: usize,
+        go_on: &dyn Fn() -> Result<(), ReadHistoriesError>,
+        wanted: impl Fn(&Line) -> bool + Sync,
+    ) -> Result<Vec<(u64, Line)>, ReadHistoriesError> {
+        let mut numbers = blocks.iter().enumerate();
+        let next = || go_on().map(|()| numbers.next());
+        let work = |buffer: &mut Vec<u8>, (number, block): (usize, &Block)| {
+            let mut versions = Vec::new();
+            for partition in 0..block.bounds.len().saturating_sub(1) {
+                for line in block.lines(partition, storage, buffer)? {
+                    let line = line?;
+                    if self.is_suspect(&line) && wanted(&line) {
+                        versions.push((place(number, &line), line));
+                    }
+                }
+            }
+            Ok(versions)
+        };
+        let mut all = Vec::new();
+        let sink = |versions| {
+            all.extend::<Vec<(u64, Line)>>(versions);
+            ControlFlow::Continue(())
+        };
+        in_order(threads, next, Vec::new, work, sink).map_err(|broken| match broken {
+            Broken::Failed(error) => error,
+            Broken::Panicked => ReadHistoriesError::Thread,
+        })?;
+        Ok(all)
     }
 
     /// When the line in a block was superseded, if ever; `None` for a line that does not count.
@@ -103,38 +179,39 @@ impl Fates {
     }
 
     fn is_suspect(&self, line: &Line) -> bool {
-        !self.suspects.is_empty() && line.is_numbered && self.suspects.contains(&line.order)
+        let is_shared = |(first, last): &(u32, u32)| (*first..=*last).contains(&line.line_number);
+        !self.suspects.is_empty()
+            && line.is_numbered
+            && self.suspects.get(&line.order).is_some_and(is_shared)
     }
 
-    /// Finds the orders of one partition that have overlapping runs.
-    fn suspect(&mut self, partition: usize, runs: &[Block], storage: &Storage) -> io::Result<()> {
+    /// Finds the orders of one partition that have overlapping runs, and about how many lines they
+    /// have: no fewer than there are.
+    fn suspect(&mut self, partition: usize, runs: &[Block], storage: &Storage) -> io::Result<u64> {
         let mut seen = FoldSet::default();
         let mut again = FoldSet::default();
-        each_run(partition, runs, storage, |order, _| {
-            if !seen.insert(order) {
-                again.insert(order);
+        each_run(partition, runs, storage, |run| {
+            if !seen.insert(run.order) {
+                again.insert(run.order);
             }
         })?;
         if again.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let mut ranges = Vec::new();
-        each_run(partition, runs, storage, |order, range| {
-            if again.contains(&order) {
-                ranges.push((order, range));
+        each_run(partition, runs, storage, |run| {
+            if again.contains(&run.order) {
+                ranges.push(run);
             }
         })?;
-        ranges.sort_unstable();
-        let mut last = (0, 0);
-        for (order, range) in ranges {
-            let (first_line, last_line) = (range >> 32, range & u64::from(u32::MAX));
-            if last.0 == order && first_line <= last.1 {
-                self.suspects.insert(order);
-            }
-            let reached = if last.0 == order { last.1 } else { 0 };
-            last = (order, reached.max(last_line));
+        ranges.sort_unstable_by_key(|run| (run.order, run.first, run.last));
+        let mut lines = 0;
+        for ranges in ranges.chunk_by(|a, b| a.order == b.order) {
+            let Some((first_last, order)) = shared(ranges) else { continue };
+            self.suspects.insert(order, first_last);
+            lines += ranges.iter().map(|run| run.count_within(first_last)).sum::<u64>();
         }
-        Ok(())
+        Ok(lines)
     }
 
     /// Goes through the versions of each line in the order of their rows.
@@ -176,31 +253,42 @@ fn each_run(
     partition: usize,
     runs: &[Block],
     storage: &Storage,
-    mut visit: impl FnMut(u64, u64),
+    mut visit: impl FnMut(Run),
 ) -> io::Result<()> {
     let mut buffer = Vec::new();
     for block in runs {
-        let words = block.partition(partition, 2, storage, &mut buffer)?;
-        let (runs, _) = words.as_chunks::<2>();
-        runs.iter().for_each(|[order, range]| visit(*order, *range));
+        let mut bytes = Bytes::new(block.partition(partition, storage, &mut buffer)?);
+        while !bytes.rest().is_empty() {
+            visit(Run::read(&mut bytes).ok_or(io::ErrorKind::InvalidData)?);
+        }
     }
     Ok(())
 }
 
-fn each_line(
-    blocks: &[Block],
-    storage: &Storage,
-    go_on: &dyn Fn() -> Result<(), ReadHistoriesError>,
-    mut visit: impl FnMut(u64, &Line),
-) -> Result<(), ReadHistoriesError> {
-    let mut buffer = Vec::new();
-    for (number, block) in blocks.iter().enumerate() {
-        go_on()?;
-        for partition in 0..block.bounds.len().saturating_sub(1) {
-            for line in block.lines(partition, storage, &mut buffer)? {
-                visit(place(number, &line), &line);
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_that_two_runs_share_are_suspect() {
+        let runs = |ranges: &[(u32, u32)]| -> Vec<Run> {
+            ranges
+                .iter()
+                .map(|(first, last)| Run { order: 7, first: *first, last: *last })
+                .collect()
+        };
+        let of = |ranges: &[(u32, u32)]| shared(&runs(ranges)).map(|(numbers, _)| numbers);
+        assert_eq!(of(&[(1, 9)]), None);
+        assert_eq!(of(&[(0, 3), (4, 4), (5, 9)]), None);
+        assert_eq!(of(&[(0, 3), (3, 3), (5, 9)]), Some((3, 3)));
+        assert_eq!(of(&[(1, 9), (2, 3), (5, 12), (12, 12)]), Some((2, 12)));
+        assert_eq!(of(&[(0, 0), (0, 0)]), Some((0, 0)));
+        assert_eq!(of(&[(0, u32::MAX), (u32::MAX, u32::MAX)]), Some((u32::MAX, u32::MAX)));
+        let [run] = runs(&[(4, 8)])[..] else { panic!("one run") };
+        let counts = [(0, 3), (0, 4), (5, 6), (8, 20), (9, 9)].map(|range| run.count_within(range));
+        assert_eq!(counts, [0, 1, 2, 1, 0]);
+        let mut bytes = Vec::new();
+        run.write(&mut bytes);
+        assert_eq!(Run::read(&mut Bytes::new(&bytes)), Some(run));
     }
-    Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) fn scan<S, T: Send>(
 /// Makes the histories of one partition after the other for one thread.
 struct Builder<'a> {
     histories: &'a ParquetHistories,
-    buffer: Vec<u64>,
+    buffer: Vec<u8>,
     lines: Vec<Sorted>,
     history: CustomerHistory,
     last_local: Option<(i64, LocalTime)>,
@@ -103,6 +103,7 @@ impl<'a> Builder<'a> {
         self.lines.clear();
         for (number, block) in blocks.iter().enumerate() {
             for line in block.lines(partition, storage, &mut self.buffer)? {
+                let line = line?;
                 let Some(superseded_at) = fates.superseded_at(number, &line) else { continue };
                 let rank = (line.customer as usize).checked_sub(1);
                 let Some(rank) = rank.and_then(|at| names.ranks.get(at)) else { continue };

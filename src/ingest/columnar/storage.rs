@@ -1,4 +1,4 @@
-//! Words that are kept in memory up to a limit and in a temporary file beyond it.
+//! Bytes that are kept in memory up to a limit and in a temporary file beyond it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Words that are turned into bytes at a time.
-const CHUNK: usize = 8_192;
-
-/// Where words go. The file has no name from its first moment on, so nothing is left behind.
+/// Where bytes go. The file has no name from its first moment on, so nothing is left behind.
 #[derive(Debug)]
 pub(super) struct Storage {
     limit: u64,
@@ -19,10 +16,10 @@ pub(super) struct Storage {
     spill: Mutex<Option<Spill>>,
 }
 
-/// Words that are kept.
+/// Bytes that are kept.
 #[derive(Debug)]
-pub(super) enum Words {
-    Memory(Box<[u64]>),
+pub(super) enum Kept {
+    Memory(Box<[u8]>),
     /// Position of the first byte in the file.
     File(u64),
 }
@@ -39,46 +36,49 @@ impl Storage {
         Self { limit, used: AtomicU64::new(0), directory, spill: Mutex::new(None) }
     }
 
-    /// Keeps `words`.
-    pub(super) fn keep(&self, words: Vec<u64>) -> io::Result<Words> {
-        let bytes = size_of::<u64>() as u64 * words.len() as u64;
-        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) <= self.limit {
-            return Ok(Words::Memory(words.into_boxed_slice()));
+    /// Keeps `bytes`.
+    pub(super) fn keep(&self, bytes: &[u8]) -> io::Result<Kept> {
+        let length = bytes.len() as u64;
+        let before = self.used.fetch_add(length, Ordering::Relaxed);
+        if before.saturating_add(length) <= self.limit {
+            return Ok(Kept::Memory(bytes.into()));
         }
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.used.fetch_sub(length, Ordering::Relaxed);
         let mut spill = self.spill.lock().unwrap_or_else(PoisonError::into_inner);
         let spill = match &mut *spill {
             Some(spill) => spill,
             none => none.insert(Spill { file: unlinked(&self.directory)?, length: 0 }),
         };
         let position = spill.length;
-        spill.append(&words)?;
-        Ok(Words::File(position))
+        spill.file.seek(SeekFrom::Start(position))?;
+        spill.file.write_all(bytes)?;
+        spill.length += length;
+        Ok(Kept::File(position))
     }
 
-    /// Forgets `words`, whose room in memory is then free. The file does not shrink.
-    pub(super) fn release(&self, words: Words) {
-        if let Words::Memory(words) = words {
-            self.used.fetch_sub(size_of::<u64>() as u64 * words.len() as u64, Ordering::Relaxed);
+    /// Forgets what was kept, whose room in memory is then free. The file does not shrink.
+    pub(super) fn release(&self, kept: Kept) {
+        if let Kept::Memory(bytes) = kept {
+            self.used.fetch_sub(bytes.len() as u64, Ordering::Relaxed);
         }
     }
 
-    /// Some of the kept words; `buffer` takes those that come from the file.
+    /// Some of the kept bytes; `buffer` takes those that come from the file.
     pub(super) fn read<'a>(
         &self,
-        words: &'a Words,
+        kept: &'a Kept,
         range: Range<usize>,
-        buffer: &'a mut Vec<u64>,
-    ) -> io::Result<&'a [u64]> {
-        match words {
-            Words::Memory(words) => Ok(words.get(range).unwrap_or_default()),
-            Words::File(position) => {
+        buffer: &'a mut Vec<u8>,
+    ) -> io::Result<&'a [u8]> {
+        match kept {
+            Kept::Memory(bytes) => Ok(bytes.get(range).unwrap_or_default()),
+            Kept::File(position) => {
                 buffer.clear();
-                let start = position + (range.start * size_of::<u64>()) as u64;
+                buffer.resize(range.len(), 0);
                 let mut spill = self.spill.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(spill) = &mut *spill {
-                    spill.read(start, range.len(), buffer)?;
+                if let Some(Spill { file, .. }) = &mut *spill {
+                    file.seek(SeekFrom::Start(position + range.start as u64))?;
+                    file.read_exact(buffer)?;
                 }
                 Ok(buffer)
             }
@@ -89,35 +89,6 @@ impl Storage {
     #[cfg(test)]
     pub(super) fn has_spilled(&self) -> bool {
         self.spill.lock().unwrap().is_some()
-    }
-}
-
-impl Spill {
-    fn append(&mut self, words: &[u64]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.length))?;
-        let mut bytes = Vec::with_capacity(CHUNK * size_of::<u64>());
-        for chunk in words.chunks(CHUNK) {
-            bytes.clear();
-            bytes.extend(chunk.iter().flat_map(|word| word.to_le_bytes()));
-            self.file.write_all(&bytes)?;
-            self.length += bytes.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, start: u64, count: usize, words: &mut Vec<u64>) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(start))?;
-        let mut bytes = vec![0; CHUNK.min(count) * size_of::<u64>()];
-        let mut left = count;
-        while left > 0 {
-            let now = left.min(CHUNK);
-            let bytes = bytes.get_mut(..now * size_of::<u64>()).unwrap_or_default();
-            self.file.read_exact(bytes)?;
-            let (chunks, _) = bytes.as_chunks();
-            words.extend(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)));
-            left -= now;
-        }
-        Ok(())
     }
 }
 
@@ -143,21 +114,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_beyond_the_limit_come_back_from_a_file_without_a_name() {
+    fn bytes_beyond_the_limit_come_back_from_a_file_without_a_name() {
         let directory = tempfile::tempdir().unwrap();
-        let storage = Storage::new(800, directory.path().to_owned());
-        let first = storage.keep((0..100).collect()).unwrap();
+        let storage = Storage::new(100, directory.path().to_owned());
+        let numbers: Vec<u8> = (0..=255).cycle().take(20_000).collect();
+        let first = storage.keep(&numbers[..100]).unwrap();
         assert!(!storage.has_spilled());
-        let second = storage.keep((0..20_000).collect()).unwrap();
-        let third = storage.keep((50..60).collect()).unwrap();
+        let second = storage.keep(&numbers).unwrap();
+        let third = storage.keep(&numbers[50..60]).unwrap();
         assert!(storage.has_spilled());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         let mut buffer = Vec::new();
         assert_eq!(storage.read(&first, 98..100, &mut buffer).unwrap(), [98, 99]);
         let read = storage.read(&second, 3..19_000, &mut buffer).unwrap();
-        assert!(read.iter().copied().eq(3..19_000));
+        assert_eq!(read, &numbers[3..19_000]);
         assert_eq!(storage.read(&third, 9..10, &mut buffer).unwrap(), [59]);
         storage.release(first);
-        assert!(matches!(storage.keep(vec![1; 100]).unwrap(), Words::Memory(_)));
+        assert!(matches!(storage.keep(&[1; 100]).unwrap(), Kept::Memory(_)));
     }
 }

@@ -1,5 +1,6 @@
 //! Histories held against the row-by-row reader and a plain grouping.
 
+mod import;
 mod reference;
 
 use std::ops::ControlFlow;

@@ -127,15 +127,15 @@ impl KnownTexts {
     }
 }
 
-/// Fills `field` of `rows` with the keys of order ids; `key` gives none for an id that only the
-/// row-by-row reader may judge. Order ids are seldom met again, so only the last one is known.
-pub(super) fn fill_orders(
+/// Fills `field` of `rows` with what `key` makes of ids; it gives none for an id that only the
+/// row-by-row reader may judge. Ids are seldom met again, so only the last one is known.
+pub(super) fn fill_keys<T: Copy + Default>(
     array: &ArrayRef,
     rows: &mut [Row],
-    field: impl Fn(&mut Row) -> &mut u64 + Copy,
-    key: &mut dyn FnMut(Cell<'_>) -> Option<u64>,
+    field: impl Fn(&mut Row) -> &mut T + Copy,
+    key: &mut dyn FnMut(Cell<'_>) -> Option<T>,
 ) {
-    let put = |row: &mut Row, order: Option<u64>| match order {
+    let put = |row: &mut Row, order: Option<T>| match order {
         Some(order) => *field(row) = order,
         None => row.is_unproven = true,
     };
@@ -143,7 +143,7 @@ pub(super) fn fill_orders(
         let mut last = None;
         for (at, (row, view)) in rows.iter_mut().zip(views.views()).enumerate() {
             let order = match last {
-                _ if views.is_null(at) => Some(0),
+                _ if views.is_null(at) => Some(T::default()),
                 Some((known, order)) if known == *view => order,
                 _ => {
                     let order = key(Cell::Text(views.value(at)));

@@ -160,7 +160,7 @@ fn shortest(value: f32) -> Cell<'static> {
 }
 
 /// Whether [`Column::new`] reads the type.
-pub(super) fn is_plain(data_type: &DataType) -> bool {
+pub(in crate::ingest) fn is_plain(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_plain(values),
         DataType::Null

@@ -31,7 +31,7 @@ fn now() -> Timestamp {
     "2012-02-03T04:05:06Z".parse().unwrap()
 }
 
-fn all_texts(symbols: &SymbolTable) -> Vec<String> {
+pub(super) fn all_texts(symbols: &SymbolTable) -> Vec<String> {
     let numbers = 1..=symbols.len() as u32;
     let symbol = crate::transaction::Symbol::from_raw;
     numbers.map(|number| symbols.text(symbol(number)).unwrap().to_owned()).collect()

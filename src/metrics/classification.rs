@@ -9,6 +9,7 @@ mod gains;
 mod reliability;
 
 pub use self::gains::{DecileGain, cumulative_gain, gains_and_lift};
+pub(super) use self::reliability::calibration_error_of;
 pub use self::reliability::{ReliabilityBin, expected_calibration_error, reliability_bins};
 
 /// Probabilities are held this far off 0 and 1 in [`log_loss`].
@@ -17,58 +18,43 @@ const CLIP: f64 = 1e-15;
 /// Area under the ROC curve: the chance that a row with the event scores above one without it,
 /// ties counting half (Hanley and McNeil 1982). 0 to 1; 0.5 is chance.
 pub fn roc_auc(scores: &[f64], target: &[bool]) -> Option<f64> {
-    let ranking = Ranking::new(scores, target)?;
-    let mut above = 0.0;
-    let mut won = 0.0;
-    for ties in &ranking.ties {
-        won += ties.negatives * (above + ties.positives / 2.0);
-        above += ties.positives;
-    }
-    Some(won / (ranking.positives * ranking.negatives))
+    Ranking::new(scores, target).map(|ranking| ranking.roc_auc())
 }
 
 /// Average precision: the mean over thresholds of precision, weighted by the recall gained
 /// (scikit-learn's definition, without interpolation). 0 to 1; the base rate is chance.
 pub fn average_precision(scores: &[f64], target: &[bool]) -> Option<f64> {
-    let ranking = Ranking::new(scores, target)?;
-    let (mut rows, mut hits, mut sum) = (0.0, 0.0, 0.0);
-    for ties in &ranking.ties {
-        rows += ties.positives + ties.negatives;
-        hits += ties.positives;
-        sum += ties.positives * hits / rows;
-    }
-    Some(sum / ranking.positives)
+    Ranking::new(scores, target).map(|ranking| ranking.average_precision())
 }
 
 /// Kolmogorov-Smirnov statistic: the largest distance between the shares of events and of
 /// non-events above a threshold. 0 to 1.
 pub fn ks_statistic(scores: &[f64], target: &[bool]) -> Option<f64> {
-    let ranking = Ranking::new(scores, target)?;
-    let (mut events, mut others, mut largest) = (0.0, 0.0, 0.0f64);
-    for ties in &ranking.ties {
-        events += ties.positives / ranking.positives;
-        others += ties.negatives / ranking.negatives;
-        largest = largest.max((events - others).abs());
-    }
-    Some(largest)
+    Ranking::new(scores, target).map(|ranking| ranking.ks_statistic())
 }
 
 /// Mean negative log-likelihood of the outcomes, natural logarithm, probabilities clipped to
 /// `1e-15` off 0 and 1. 0 or more, lower is better. Needs rows, not both outcomes.
 pub fn log_loss(probabilities: &[f64], target: &[bool]) -> Option<f64> {
-    mean(probabilities, target, |probability, happened| {
-        let probability = probability.clamp(CLIP, 1.0 - CLIP);
-        let given = if happened { probability } else { 1.0 - probability };
-        -given.ln()
-    })
+    mean(probabilities, target, log_loss_of)
 }
 
 /// Mean squared distance of probability and outcome (Brier 1950). 0 to 1, lower is better. Needs
 /// rows, not both outcomes.
 pub fn brier_score(probabilities: &[f64], target: &[bool]) -> Option<f64> {
-    mean(probabilities, target, |probability, happened| {
-        (probability - f64::from(u8::from(happened))).powi(2)
-    })
+    mean(probabilities, target, squared_error_of)
+}
+
+/// What one row adds to [`log_loss`].
+pub(super) fn log_loss_of(probability: f64, happened: bool) -> f64 {
+    let probability = probability.clamp(CLIP, 1.0 - CLIP);
+    let given = if happened { probability } else { 1.0 - probability };
+    -given.ln()
+}
+
+/// What one row adds to [`brier_score`].
+pub(super) fn squared_error_of(probability: f64, happened: bool) -> f64 {
+    (probability - f64::from(u8::from(happened))).powi(2)
 }
 
 fn mean(values: &[f64], target: &[bool], loss: impl Fn(f64, bool) -> f64) -> Option<f64> {
@@ -80,42 +66,95 @@ fn mean(values: &[f64], target: &[bool], loss: impl Fn(f64, bool) -> f64) -> Opt
 }
 
 /// Whether there are rows, one score each, and no NaN among them.
-fn comparable(scores: &[f64], target: &[bool]) -> bool {
+pub(super) fn comparable(scores: &[f64], target: &[bool]) -> bool {
     !target.is_empty() && scores.len() == target.len() && !scores.iter().any(|s| s.is_nan())
 }
 
 /// Rows grouped by equal score, highest first.
-struct Ranking {
-    ties: Vec<Ties>,
-    positives: f64,
-    negatives: f64,
+#[derive(Debug, Default)]
+pub(super) struct Ranking {
+    /// The groups; none is empty.
+    pub(super) ties: Vec<Ties>,
+    /// Rows with the event, above 0.
+    pub(super) positives: f64,
+    /// Rows without it, above 0.
+    pub(super) negatives: f64,
 }
 
-/// Rows of one score.
-#[derive(Clone, Copy, Default)]
-struct Ties {
-    positives: f64,
-    negatives: f64,
+/// Rows of one score; a row of weight 2 counts twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ties {
+    /// The score they share.
+    pub(super) score: f64,
+    /// Rows with the event.
+    pub(super) positives: f64,
+    /// Rows without it.
+    pub(super) negatives: f64,
+}
+
+impl Ties {
+    fn rows(&self) -> f64 {
+        self.positives + self.negatives
+    }
+}
+
+/// Rows grouped by equal score, highest first; `None` where nothing can be compared.
+fn group_ties(scores: &[f64], target: &[bool]) -> Option<Vec<Ties>> {
+    if !comparable(scores, target) {
+        return None;
+    }
+    let mut pairs: Vec<(f64, bool)> = scores.iter().copied().zip(target.iter().copied()).collect();
+    pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let count = |group: &[(f64, bool)]| {
+        let score = group.first().map_or(f64::NAN, |pair| pair.0);
+        let positives = group.iter().filter(|(_, happened)| *happened).count();
+        let negatives = (group.len() - positives) as f64;
+        Ties { score, positives: positives as f64, negatives }
+    };
+    Some(pairs.chunk_by(|a, b| a.0 == b.0).map(count).collect())
 }
 
 impl Ranking {
     /// `None` unless both outcomes occur.
     fn new(scores: &[f64], target: &[bool]) -> Option<Self> {
-        if !comparable(scores, target) {
-            return None;
-        }
-        let mut pairs: Vec<(f64, bool)> =
-            scores.iter().copied().zip(target.iter().copied()).collect();
-        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let count = |group: &[(f64, bool)]| {
-            let positives = group.iter().filter(|(_, happened)| *happened).count();
-            Ties { positives: positives as f64, negatives: (group.len() - positives) as f64 }
-        };
-        let ties: Vec<Ties> = pairs.chunk_by(|a, b| a.0 == b.0).map(count).collect();
+        let ties = group_ties(scores, target)?;
         let positives: f64 = ties.iter().map(|group| group.positives).sum();
         let negatives = target.len() as f64 - positives;
         let both = positives > 0.0 && negatives > 0.0;
         both.then_some(Self { ties, positives, negatives })
+    }
+
+    /// See [`roc_auc`].
+    pub(super) fn roc_auc(&self) -> f64 {
+        let mut above = 0.0;
+        let mut won = 0.0;
+        for ties in &self.ties {
+            won += ties.negatives * (above + ties.positives / 2.0);
+            above += ties.positives;
+        }
+        won / (self.positives * self.negatives)
+    }
+
+    /// See [`average_precision`].
+    pub(super) fn average_precision(&self) -> f64 {
+        let (mut rows, mut hits, mut sum) = (0.0, 0.0, 0.0);
+        for ties in &self.ties {
+            rows += ties.rows();
+            hits += ties.positives;
+            sum += ties.positives * hits / rows;
+        }
+        sum / self.positives
+    }
+
+    /// See [`ks_statistic`].
+    pub(super) fn ks_statistic(&self) -> f64 {
+        let (mut events, mut others, mut largest) = (0.0, 0.0, 0.0f64);
+        for ties in &self.ties {
+            events += ties.positives / self.positives;
+            others += ties.negatives / self.negatives;
+            largest = largest.max((events - others).abs());
+        }
+        largest
     }
 }
 

@@ -1,28 +1,36 @@
 //! From scores to probabilities that come true as often as they say.
 //!
 //! An estimator's own probabilities drift: class weights, regularisation and a moving base rate
-//! all bend them. Platt scaling fits two numbers on a later period and bends them back. It is
-//! chosen over isotonic regression because it needs tens of rows where that needs about a thousand.
+//! all bend them. A curve that is fitted on a later period bends them back. There are three, from
+//! stiff to supple: Platt's sigmoid (two numbers), beta calibration (three, for probabilities that
+//! are bent differently at the two ends), and isotonic regression (any rising curve, for which it
+//! takes about a thousand rows). [`Calibration::choose`] takes the one that predicts best within
+//! the period itself.
+
+mod beta;
+mod choice;
+mod isotonic;
+mod platt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::beta::Beta;
+pub use self::choice::{CalibrationChoice, CalibrationMethod, CalibrationTrial, CalibrationWindow};
+pub use self::isotonic::{InvalidKnots, Isotonic, Knot};
+pub use self::platt::{Platt, fit_platt};
+
 /// How log-odds become probabilities.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Calibration {
-    /// They stay as they are: there were too few later rows to learn from.
+    /// They stay as they are: there were too few later rows to learn from, or nothing to gain.
     Identity,
     /// A sigmoid with fitted slope and intercept.
     Platt(Platt),
-}
-
-/// `P(event | s) = 1 / (1 + exp(a s + b))`; `a` is negative when higher scores mean more events.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Platt {
-    /// Minus the slope.
-    pub a: f64,
-    /// Minus the intercept.
-    pub b: f64,
+    /// A rising curve of straight pieces.
+    Isotonic(Isotonic),
+    /// A sigmoid of the logarithms of the probability and of its complement.
+    Beta(Beta),
 }
 
 impl Calibration {
@@ -45,8 +53,7 @@ impl Calibration {
         if platt.a < 0.0 {
             return Self::Platt(platt);
         }
-        let odds = events as f64 / (target.len() - events) as f64;
-        Self::Platt(Platt { a: 0.0, b: -odds.ln() })
+        Self::base_rate(events as f64, (target.len() - events) as f64)
     }
 
     /// The probability for a score in log-odds, 0 to 1.
@@ -54,124 +61,47 @@ impl Calibration {
         match self {
             Self::Identity => sigmoid(log_odds),
             Self::Platt(platt) => platt.apply(log_odds),
+            Self::Isotonic(isotonic) => isotonic.apply(log_odds),
+            Self::Beta(beta) => beta.apply(log_odds),
         }
     }
-}
 
-impl Platt {
-    /// The probability for a score, 0 to 1.
-    pub fn apply(&self, score: f64) -> f64 {
-        sigmoid(-(self.a * score + self.b))
+    /// Which method this is.
+    pub fn method(&self) -> CalibrationMethod {
+        match self {
+            Self::Identity => CalibrationMethod::Identity,
+            Self::Platt(_) => CalibrationMethod::Platt,
+            Self::Isotonic(_) => CalibrationMethod::Isotonic,
+            Self::Beta(_) => CalibrationMethod::Beta,
+        }
+    }
+
+    /// The share of events for every score, as a sigmoid without a slope.
+    fn base_rate(events: f64, others: f64) -> Self {
+        Self::Platt(Platt { a: 0.0, b: -(events / others).ln() })
     }
 }
 
-/// Fits Platt's sigmoid by Newton's method with backtracking (Platt 1999 as corrected by Lin, Lin
-/// and Weng 2007). The targets are pulled towards the middle, `(N+ + 1) / (N+ + 2)` and
-/// `1 / (N- + 2)`, which keeps the slope finite on separable scores. Pairs beyond the shorter
-/// slice are passed over.
-pub fn fit_platt(scores: &[f64], target: &[bool]) -> Platt {
-    let problem = PlattProblem::new(scores, target);
-    let mut at = problem.start();
-    let mut value = problem.value(at);
-    for _ in 0..PlattProblem::MOST_ITERATIONS {
-        let Some((next, next_value)) = problem.step(at, value) else {
-            break;
-        };
-        (at, value) = (next, next_value);
-    }
-    at
-}
-
-struct PlattProblem<'a> {
+/// Rows that a curve is fitted to; all slices have one value per row, all values are finite.
+#[derive(Clone, Copy, Debug)]
+struct Sample<'a> {
     scores: &'a [f64],
     target: &'a [bool],
-    high: f64,
-    low: f64,
+    weights: &'a [f64],
 }
 
-impl<'a> PlattProblem<'a> {
-    const MOST_ITERATIONS: usize = 100;
-    const SHORTEST_STEP: f64 = 1e-10;
-    /// Added to the diagonal of the Hessian, so that it can always be inverted.
-    const RIDGE: f64 = 1e-12;
-    const GRADIENT_TOLERANCE: f64 = 1e-10;
-
-    fn new(scores: &'a [f64], target: &'a [bool]) -> Self {
-        let positives = target.iter().filter(|happened| **happened).count() as f64;
-        let negatives = target.len() as f64 - positives;
-        Self {
-            scores,
-            target,
-            high: (positives + 1.0) / (positives + 2.0),
-            low: 1.0 / (negatives + 2.0),
-        }
+impl<'a> Sample<'a> {
+    /// Score, outcome and weight of each row.
+    fn rows(self) -> impl Iterator<Item = (f64, bool, f64)> + 'a {
+        let rows = self.scores.iter().zip(self.target).zip(self.weights);
+        rows.map(|((score, happened), weight)| (*score, *happened, *weight))
     }
 
-    fn start(&self) -> Platt {
-        let positives = self.target.iter().filter(|happened| **happened).count() as f64;
-        let negatives = self.target.len() as f64 - positives;
-        Platt { a: 0.0, b: ((negatives + 1.0) / (positives + 1.0)).ln() }
-    }
-
-    /// Pairs of score and pulled-in target.
-    fn pairs(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        let pairs = self.scores.iter().zip(self.target);
-        pairs.map(|(score, happened)| (*score, if *happened { self.high } else { self.low }))
-    }
-
-    /// Cross-entropy at a point, in the form that neither overflows nor cancels.
-    fn value(&self, at: Platt) -> f64 {
-        let loss = |(score, target): (f64, f64)| {
-            let z = at.a * score + at.b;
-            if z >= 0.0 {
-                target * z + (-z).exp().ln_1p()
-            } else {
-                (target - 1.0) * z + z.exp().ln_1p()
-            }
-        };
-        self.pairs().map(loss).sum()
-    }
-
-    /// A better point and its value, or `None` at the optimum.
-    fn step(&self, at: Platt, value: f64) -> Option<(Platt, f64)> {
-        let (mut h11, mut h22, mut h21) = (Self::RIDGE, Self::RIDGE, 0.0);
-        let (mut g1, mut g2) = (0.0, 0.0);
-        for (score, target) in self.pairs() {
-            let p = at.apply(score);
-            let weight = p * (1.0 - p);
-            h11 += score * score * weight;
-            h22 += weight;
-            h21 += score * weight;
-            g1 += score * (target - p);
-            g2 += target - p;
-        }
-        if g1.abs() < Self::GRADIENT_TOLERANCE && g2.abs() < Self::GRADIENT_TOLERANCE {
-            return None;
-        }
-        let determinant = h11 * h22 - h21 * h21;
-        let da = -(h22 * g1 - h21 * g2) / determinant;
-        let db = -(-h21 * g1 + h11 * g2) / determinant;
-        self.search(at, value, (da, db), g1 * da + g2 * db)
-    }
-
-    /// Halves the step until the value falls enough (Armijo's rule).
-    fn search(
-        &self,
-        at: Platt,
-        value: f64,
-        direction: (f64, f64),
-        slope: f64,
-    ) -> Option<(Platt, f64)> {
-        let mut length = 1.0;
-        while length >= Self::SHORTEST_STEP {
-            let next = Platt { a: at.a + length * direction.0, b: at.b + length * direction.1 };
-            let next_value = self.value(next);
-            if next_value < value + 1e-4 * length * slope {
-                return Some((next, next_value));
-            }
-            length /= 2.0;
-        }
-        None
+    /// Weights of the rows with the event, and of those without.
+    fn totals(self) -> (f64, f64) {
+        self.rows().fold((0.0, 0.0), |(events, others), (_, happened, weight)| {
+            if happened { (events + weight, others) } else { (events, others + weight) }
+        })
     }
 }
 
@@ -194,33 +124,15 @@ pub(super) fn log_odds(probability: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const SCORES: [f64; 12] = [-2.0, -1.5, -1.0, -0.5, 0.0, 0.3, 0.6, 1.0, 1.5, 2.0, 2.5, 3.0];
-    const EVENTS: [u8; 12] = [0, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1];
-
-    #[test]
-    fn platt_agrees_with_scikit_learn() {
-        let platt = fit_platt(&SCORES, &EVENTS.map(|event| event == 1));
-        // Its solver stops a little before the optimum, ours at a gradient below 1e-10.
-        assert!((platt.a - -0.519_156_833_7).abs() < 5e-8, "{platt:?}");
-        assert!((platt.b - 0.254_619_296_0).abs() < 5e-8, "{platt:?}");
-    }
-
-    #[test]
-    fn separable_scores_of_any_size_give_a_finite_rising_sigmoid() {
-        for scale in [1e-6, 1.0, 1e3, 1e9] {
-            let scores: Vec<f64> = (0..40).map(|i| f64::from(i - 20) * scale).collect();
-            let target: Vec<bool> = (0..40).map(|i| i >= 20).collect();
-            let platt = fit_platt(&scores, &target);
-            assert!(platt.a.is_finite() && platt.b.is_finite() && platt.a < 0.0);
-            assert!(platt.apply(scores[39]) > 0.9, "{scale} {platt:?}");
-        }
-    }
+    pub(super) const SCORES: [f64; 12] =
+        [-2.0, -1.5, -1.0, -0.5, 0.0, 0.3, 0.6, 1.0, 1.5, 2.0, 2.5, 3.0];
+    pub(super) const EVENTS: [bool; 12] =
+        [false, false, true, false, false, true, false, true, true, false, true, true];
 
     #[test]
     fn too_few_rows_leave_scores_alone() {
         assert_eq!(Calibration::fit(&[], &[]), Calibration::Identity);
-        let target = EVENTS.map(|event| event == 1);
-        assert_eq!(Calibration::fit(&SCORES, &target), Calibration::Identity);
+        assert_eq!(Calibration::fit(&SCORES, &EVENTS), Calibration::Identity);
         assert_eq!(Calibration::Identity.apply(0.0), 0.5);
     }
 
@@ -234,20 +146,35 @@ mod tests {
     }
 
     #[test]
-    fn calibrated_mean_equals_the_event_rate() {
-        let scores: Vec<f64> = (0..2000).map(|i| f64::from(i % 97) / 20.0).collect();
-        let target: Vec<bool> = (0..2000).map(|i| (i * 7919) % 100 < i % 97).collect();
-        let platt = fit_platt(&scores, &target);
-        let mean = scores.iter().map(|s| platt.apply(*s)).sum::<f64>() / 2000.0;
-        let rate = target.iter().filter(|t| **t).count() as f64 / 2000.0;
-        assert!((mean - rate).abs() < 1e-3, "{mean} {rate}");
-    }
-
-    #[test]
     fn sigmoid_and_log_odds_are_inverse() {
         for x in [-700.0, -3.0, 0.0, 2.5] {
             assert!((log_odds(sigmoid(x)) - x).abs() < 1e-9 * (1.0 + f64::abs(x)));
         }
         assert_eq!(sigmoid(-1e9), 0.0);
+    }
+
+    #[test]
+    fn stored_forms_stay_readable() {
+        for (stored, calibration) in [
+            ("\"identity\"", Calibration::Identity),
+            (r#"{"platt":{"a":-0.5,"b":0.25}}"#, Calibration::Platt(Platt { a: -0.5, b: 0.25 })),
+            (
+                r#"{"beta":{"a":0.5,"b":0.25,"c":-1.0}}"#,
+                Calibration::Beta(Beta { a: 0.5, b: 0.25, c: -1.0 }),
+            ),
+            (
+                r#"{"isotonic":[{"score":-1.0,"probability":0.25},{"score":2.0,"probability":0.5}]}"#,
+                Calibration::Isotonic(
+                    Isotonic::from_knots(vec![
+                        Knot { score: -1.0, probability: 0.25 },
+                        Knot { score: 2.0, probability: 0.5 },
+                    ])
+                    .unwrap(),
+                ),
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&calibration).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<Calibration>(stored).unwrap(), calibration);
+        }
     }
 }

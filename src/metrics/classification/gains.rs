@@ -37,11 +37,12 @@ pub fn gains_and_lift(scores: &[f64], target: &[bool]) -> Option<Vec<DecileGain>
 }
 
 impl Ranking {
-    fn gain(&self, share: f64) -> f64 {
+    /// See [`cumulative_gain`].
+    pub(in crate::metrics) fn gain(&self, share: f64) -> f64 {
         let mut room = share * (self.positives + self.negatives);
         let mut events = 0.0;
         for ties in &self.ties {
-            let rows = ties.positives + ties.negatives;
+            let rows = ties.rows();
             let taken = rows.min(room);
             events += ties.positives * taken / rows;
             room -= taken;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::comparable;
+use super::{Ties, group_ties};
 
 /// Rows of similar probability.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -23,27 +23,9 @@ pub fn reliability_bins(
     target: &[bool],
     bins: usize,
 ) -> Option<Vec<ReliabilityBin>> {
-    if bins == 0 || !comparable(probabilities, target) {
-        return None;
-    }
-    let pairs = probabilities.iter().copied().zip(target.iter().copied());
-    let mut pairs: Vec<(f64, bool)> = pairs.collect();
-    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let size = pairs.len() as f64 / bins as f64;
-    let (mut filled, mut open, mut due) = (Vec::new(), Tally::default(), size);
-    let mut seen = 0.0;
-    for ties in pairs.chunk_by(|a, b| a.0 == b.0) {
-        open.add(ties);
-        seen += ties.len() as f64;
-        if seen + 0.5 > due {
-            filled.extend(std::mem::take(&mut open).bin());
-            while due < seen + 0.5 {
-                due += size;
-            }
-        }
-    }
-    filled.extend(open.bin());
-    Some(filled)
+    let ties = group_ties(probabilities, target).filter(|_| bins > 0)?;
+    let filled = fill_bins(&ties, target.len() as f64, bins);
+    Some(filled.iter().map(Tally::bin).collect())
 }
 
 /// Expected calibration error: the mean over rows of the distance between the mean probability and
@@ -54,33 +36,56 @@ pub fn expected_calibration_error(
     target: &[bool],
     bins: usize,
 ) -> Option<f64> {
-    let filled = reliability_bins(probabilities, target, bins)?;
-    let error = |bin: &ReliabilityBin| (bin.mean_predicted - bin.observed).abs() * bin.count as f64;
-    Some(filled.iter().map(error).sum::<f64>() / target.len() as f64)
+    let ties = group_ties(probabilities, target).filter(|_| bins > 0)?;
+    Some(calibration_error_of(&ties, target.len() as f64, bins))
+}
+
+/// The expected calibration error of `rows` rows in groups of equal probability, highest first.
+pub(in crate::metrics) fn calibration_error_of(ties: &[Ties], rows: f64, bins: usize) -> f64 {
+    let filled = fill_bins(ties, rows, bins);
+    filled.iter().map(|tally| (tally.predicted - tally.events).abs()).sum::<f64>() / rows
+}
+
+/// Fills bins of about `rows / bins` rows, lowest probabilities first.
+fn fill_bins(ties: &[Ties], rows: f64, bins: usize) -> Vec<Tally> {
+    let size = rows / bins as f64;
+    let (mut filled, mut open, mut due) = (Vec::new(), Tally::default(), size);
+    let mut seen = 0.0;
+    for group in ties.iter().rev() {
+        open.add(group);
+        seen += group.rows();
+        if seen + 0.5 > due {
+            filled.push(std::mem::take(&mut open));
+            // As many bins as the group has filled; one step, however large the group.
+            due += size * ((seen + 0.5 - due) / size).ceil();
+        }
+    }
+    if open.rows > 0.0 {
+        filled.push(open);
+    }
+    filled
 }
 
 #[derive(Default)]
 struct Tally {
     predicted: f64,
     events: f64,
-    rows: u64,
+    rows: f64,
 }
 
 impl Tally {
-    fn add(&mut self, rows: &[(f64, bool)]) {
-        for (probability, happened) in rows {
-            self.predicted += probability;
-            self.events += f64::from(u8::from(*happened));
-            self.rows += 1;
-        }
+    fn add(&mut self, ties: &Ties) {
+        self.predicted += ties.score * ties.rows();
+        self.events += ties.positives;
+        self.rows += ties.rows();
     }
 
-    fn bin(self) -> Option<ReliabilityBin> {
-        (self.rows > 0).then(|| ReliabilityBin {
-            mean_predicted: self.predicted / self.rows as f64,
-            observed: self.events / self.rows as f64,
-            count: self.rows,
-        })
+    fn bin(&self) -> ReliabilityBin {
+        ReliabilityBin {
+            mean_predicted: self.predicted / self.rows,
+            observed: self.events / self.rows,
+            count: self.rows as u64,
+        }
     }
 }
 

@@ -1,0 +1,260 @@
+//! Columns as small whole numbers.
+//!
+//! A split only needs the order of the values. Every column is cut into at most 255 bins, and
+//! bin 255 holds the missing values. Codes of four neighbouring columns lie together, so that
+//! one read serves four histograms.
+
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
+
+use super::checks::within;
+use super::table::{MISSING_BIN, Table, level};
+use crate::model::{FitError, FitRun};
+
+/// Columns whose codes lie together.
+pub(super) const GROUP: usize = 4;
+
+/// Rows that are looked at to find the borders of a column.
+const MOST_SORTED: usize = 1 << 18;
+
+/// Rows that one task encodes.
+const BLOCK: usize = 8_192;
+
+/// Training rows, each value replaced by the number of its bin.
+#[derive(Clone, Debug)]
+pub struct Binned {
+    rows: usize,
+    columns: Vec<ColumnBins>,
+    groups: Vec<Vec<[u8; GROUP]>>,
+}
+
+/// How one column was cut.
+#[derive(Clone, Debug)]
+pub(super) struct ColumnBins {
+    /// Whether the bins are category codes.
+    pub(super) categorical: bool,
+    /// Bins that may hold a value, from bin 0.
+    pub(super) bins: usize,
+    /// Borders in rising order; bin `b` holds the values from border `b - 1` to below border `b`.
+    pub(super) borders: Vec<f64>,
+    /// For each border the smallest `f32` that is not below it.
+    ceilings: Vec<f32>,
+}
+
+impl Binned {
+    /// Cuts every column of `table` into at most `max_bins` bins, 2 to 255.
+    ///
+    /// A column with no more distinct values than that gets a bin for each, otherwise bins of
+    /// about equally many rows. A border lies halfway between neighbouring values. The borders of
+    /// a table of more than 262,144 rows come from as many rows, drawn evenly by the run's seed.
+    ///
+    /// # Errors
+    /// When `max_bins` is out of range or `run` was cancelled.
+    pub fn of(table: &Table<'_>, max_bins: usize, run: &FitRun<'_>) -> Result<Self, FitError> {
+        within("max_bins", max_bins as f64, 2.0..=f64::from(MISSING_BIN))?;
+        let picked = picked_rows(table.rows(), run.seed);
+        let cut = |column: usize| {
+            run.check()?;
+            Ok(ColumnBins::of(table, column, &picked, max_bins))
+        };
+        let columns = (0..table.width()).into_par_iter().map(cut);
+        let columns: Vec<ColumnBins> = columns.collect::<Result<_, FitError>>()?;
+        run.progress.report("bin", 0.5);
+        let encode = |group: usize| encode(table, &columns, group * GROUP, run);
+        let groups = (0..columns.len().div_ceil(GROUP)).map(encode);
+        let groups = groups.collect::<Result<_, FitError>>()?;
+        run.progress.report("bin", 1.0);
+        Ok(Self { rows: table.rows(), columns, groups })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The borders of a column in rising order, none for categories.
+    pub fn borders(&self, column: usize) -> &[f64] {
+        self.column(column).map_or(&[], |bins| &bins.borders)
+    }
+
+    pub(super) fn column(&self, column: usize) -> Option<&ColumnBins> {
+        self.columns.get(column)
+    }
+
+    /// The codes by group of columns, then by row.
+    pub(super) fn groups(&self) -> &[Vec<[u8; GROUP]>] {
+        &self.groups
+    }
+
+    /// The codes of the group that holds `column`, and the place of the column in it.
+    pub(super) fn lane(&self, column: usize) -> (&[[u8; GROUP]], usize) {
+        (self.groups.get(column / GROUP).map_or(&[], Vec::as_slice), column % GROUP)
+    }
+}
+
+impl ColumnBins {
+    fn of(table: &Table<'_>, column: usize, picked: &[usize], max_bins: usize) -> Self {
+        let values = picked.iter().map(|row| table.value(*row, column));
+        if table.is_categorical(column) {
+            let rows = 0..table.rows();
+            let levels = rows.filter_map(|row| level(table.value(row, column)));
+            let bins = levels.max().map_or(0, |level| usize::from(level) + 1);
+            return Self { categorical: true, bins, borders: Vec::new(), ceilings: Vec::new() };
+        }
+        // The sum makes one zero of the two.
+        let mut sorted: Vec<f32> = values.filter(|v| !v.is_nan()).map(|v| v + 0.0).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let borders = borders(&sorted, max_bins);
+        let ceilings = borders.iter().map(|border| ceiling(*border)).collect();
+        Self { categorical: false, bins: borders.len() + 1, borders, ceilings }
+    }
+
+    /// The bin of a value.
+    #[inline]
+    fn code(&self, value: f32) -> u8 {
+        if value.is_nan() {
+            return MISSING_BIN;
+        }
+        if self.categorical {
+            return level(value).unwrap_or(MISSING_BIN);
+        }
+        self.ceilings.partition_point(|ceiling| *ceiling <= value) as u8
+    }
+}
+
+/// The codes of the group of columns that begins at `first`.
+fn encode(
+    table: &Table<'_>,
+    columns: &[ColumnBins],
+    first: usize,
+    run: &FitRun<'_>,
+) -> Result<Vec<[u8; GROUP]>, FitError> {
+    let mut codes = vec![[0; GROUP]; table.rows()];
+    let block = |(values, codes): (&[f32], &mut [[u8; GROUP]])| {
+        run.check()?;
+        for (row, codes) in values.chunks_exact(table.width()).zip(codes) {
+            let here = row.iter().zip(columns).skip(first);
+            for (code, (value, bins)) in codes.iter_mut().zip(here) {
+                *code = bins.code(*value);
+            }
+        }
+        Ok(())
+    };
+    let values = table.values().par_chunks(BLOCK * table.width());
+    values.zip(codes.par_chunks_mut(BLOCK)).map(block).collect::<Result<(), FitError>>()?;
+    Ok(codes)
+}
+
+/// All rows, or one at random from each of [`MOST_SORTED`] stretches of equal length.
+fn picked_rows(rows: usize, seed: u64) -> Vec<usize> {
+    if rows <= MOST_SORTED {
+        return (0..rows).collect();
+    }
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let start = |stretch: usize| (stretch as u64 * rows as u64 / MOST_SORTED as u64) as usize;
+    (0..MOST_SORTED).map(|at| random.gen_range(start(at)..start(at + 1))).collect()
+}
+
+/// A border after each distinct value or, when there are too many of those, wherever the values
+/// since the last border are an equal share of what was left. A value that is a share of its own
+/// gets a bin of its own.
+fn borders(sorted: &[f32], max_bins: usize) -> Vec<f64> {
+    let runs: Vec<&[f32]> = sorted.chunk_by(|a, b| a == b).collect();
+    let every = runs.len() <= max_bins;
+    let mut borders = Vec::new();
+    let (mut left, mut bins, mut pending) = (sorted.len(), max_bins, 0);
+    for pair in runs.windows(2) {
+        let [run, next] = pair else { continue };
+        pending += run.len();
+        let full = pending * bins >= left || next.len() * bins >= left;
+        let (Some(low), Some(high)) = (run.first(), next.first()) else {
+            continue;
+        };
+        if bins > 1 && (every || full) {
+            borders.push(f64::midpoint(f64::from(*low), f64::from(*high)));
+            left -= pending;
+            bins -= 1;
+            pending = 0;
+        }
+    }
+    borders
+}
+
+/// The smallest `f32` that is not below `border`.
+pub(super) fn ceiling(border: f64) -> f32 {
+    let near = border as f32;
+    if f64::from(near) < border { near.next_up() } else { near }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bin(values: &[f32], max_bins: usize) -> (Vec<f64>, Vec<u8>) {
+        let table = Table::new(values, 1, &[]).unwrap();
+        let binned = Binned::of(&table, max_bins, &FitRun::quiet(1)).unwrap();
+        let codes = binned.groups()[0].iter().map(|codes| codes[0]).collect();
+        (binned.borders(0).to_vec(), codes)
+    }
+
+    #[test]
+    fn few_distinct_values_get_a_bin_each() {
+        let (borders, codes) = bin(&[3.0, 1.0, f32::NAN, 3.0, 2.0, 1.0], 255);
+        assert_eq!(borders, [1.5, 2.5]);
+        assert_eq!(codes, [2, 0, 255, 2, 1, 0]);
+        assert_eq!(bin(&[-0.0, 0.0, 7.0, 7.0], 255).0, [3.5]);
+        assert!(bin(&[5.0; 9], 255).0.is_empty());
+        assert_eq!(bin(&[f32::NAN; 3], 255), (vec![], vec![255; 3]));
+    }
+
+    #[test]
+    fn neighbouring_floats_are_told_apart() {
+        let low = 16_777_214.0f32;
+        let (_, codes) = bin(&[low, low + 1.0, 1e-30, 1e-30f32.next_up()], 255);
+        assert_eq!(codes, [2, 3, 0, 1]);
+        let (borders, codes) = bin(&[f32::MIN, f32::MAX], 255);
+        assert_eq!((borders, codes), (vec![0.0], vec![0, 1]));
+    }
+
+    #[test]
+    fn many_values_get_equal_shares_and_ties_stay_together() {
+        let values: Vec<f32> = (0..10_000).map(|i| (i % 5_000) as f32).collect();
+        let (borders, codes) = bin(&values, 100);
+        assert_eq!(borders.len(), 99);
+        let mut counts = [0; 256];
+        codes.iter().for_each(|code| counts[usize::from(*code)] += 1);
+        assert!(counts[..100].iter().all(|count| *count == 100), "{counts:?}");
+    }
+
+    #[test]
+    fn a_heavy_value_gets_a_bin_of_its_own() {
+        let mut values: Vec<f32> = (1..=500).map(|i| -(i as f32)).collect();
+        values.extend([0.0f32; 9_000]);
+        values.extend((1..=500).map(|i| i as f32));
+        let (borders, _) = bin(&values, 101);
+        assert!(borders.contains(&-0.5) && borders.contains(&0.5));
+        assert!(borders.len() > 90, "{}", borders.len());
+    }
+
+    #[test]
+    fn large_tables_take_a_sample_and_split_counts_exactly() {
+        let values: Vec<f32> = (0..600_000).map(|i| (i % 7) as f32).collect();
+        assert_eq!(bin(&values, 255).0, [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]);
+    }
+
+    #[test]
+    fn codes_are_their_own_bins() {
+        let values = [3.0, 0.0, f32::NAN, 254.0];
+        let table = Table::new(&values, 1, &[0]).unwrap();
+        let binned = Binned::of(&table, 255, &FitRun::quiet(1)).unwrap();
+        let codes: Vec<u8> = binned.groups()[0].iter().map(|codes| codes[0]).collect();
+        assert_eq!(codes, [3, 0, 255, 254]);
+        assert_eq!(binned.columns[0].bins, 255);
+    }
+}

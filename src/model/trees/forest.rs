@@ -1,0 +1,330 @@
+//! A random forest for an event that happens or does not (Breiman 2001).
+
+use std::sync::{Mutex, PoisonError};
+
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::binned::Binned;
+use super::checks::{DEEPEST, monotone, rows_that_count, within};
+use super::grow::{Draw, Grower};
+use super::histogram::Source;
+use super::node::{DamagedTree, Tree, gains, same_width};
+use super::quantized::Quantized;
+use super::scorer::{CodedTree, Scorer};
+use super::split::{Growth, Newton};
+use super::table::Sample;
+use crate::model::{FitError, FitRun, PredictError};
+
+/// How a forest is grown.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Settings {
+    /// Number of trees, 1 to 100,000.
+    pub trees: usize,
+    /// Most splits on the way to a leaf, 1 to 64.
+    pub max_depth: usize,
+    /// Fewest distinct training rows in a leaf, from 1 on.
+    pub min_rows: u64,
+    /// Columns that each node draws; none: the square root of their number.
+    pub columns_per_split: Option<usize>,
+    /// How rows are drawn for a tree.
+    pub bootstrap: Bootstrap,
+    /// For each column whether the share of events may only rise (1) or only fall (-1) with it,
+    /// or either (0); empty: either for all.
+    pub monotone: Vec<i8>,
+}
+
+/// How rows are drawn for a tree.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Bootstrap {
+    /// As many rows as there are, with replacement.
+    #[default]
+    Multinomial,
+    /// Each row a Poisson number of times with mean 1: nearly the same, and each on its own.
+    Poisson,
+    /// Every row once; there is no out-of-bag estimate then.
+    Off,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            trees: 100,
+            max_depth: 16,
+            min_rows: 5,
+            columns_per_split: None,
+            bootstrap: Bootstrap::Multinomial,
+            monotone: Vec::new(),
+        }
+    }
+}
+
+/// A fitted forest; a row's probability is the mean over the trees.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "Stored")]
+pub struct Forest {
+    /// Columns of the tables it answers for.
+    pub width: usize,
+    /// The trees; the values of their nodes are shares of events.
+    pub trees: Vec<Tree>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    width: usize,
+    trees: Vec<Tree>,
+}
+
+impl TryFrom<Stored> for Forest {
+    type Error = DamagedTree;
+
+    fn try_from(stored: Stored) -> Result<Self, DamagedTree> {
+        let Stored { width, trees } = stored;
+        same_width(&trees, width)?;
+        Ok(Self { width, trees })
+    }
+}
+
+/// How well trees do on rows they were not grown on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutOfBag {
+    /// For each row the mean over the trees that did not see it, in steps of about 1e-9; NaN if
+    /// all saw it or its weight is 0.
+    pub probabilities: Vec<f64>,
+    /// Rows with a probability.
+    pub rows: usize,
+    /// Their weighted mean of `(p - y)^2`.
+    pub brier: f64,
+}
+
+/// Steps that a probability is counted in, so that sums do not depend on the order of the trees.
+const STEPS: f64 = (1u64 << 30) as f64;
+
+/// Grows a forest. With a bootstrap there is an out-of-bag estimate, unless every tree saw every
+/// row. Rows of weight 0 are left out.
+///
+/// # Errors
+/// When settings are out of range, targets or weights do not fit the rows, no row has a weight,
+/// or `run` was cancelled.
+pub fn fit(
+    sample: &Sample<'_, bool>,
+    settings: &Settings,
+    run: &FitRun<'_>,
+) -> Result<(Forest, Option<OutOfBag>), FitError> {
+    settings.check(sample.binned)?;
+    monotone(&settings.monotone, sample.binned)?;
+    let rows = rows_that_count(sample)?;
+    let unseen = Mutex::new(vec![Unseen::default(); sample.binned.rows()]);
+    let planter = Planter { sample, settings, growth: settings.growth(), rows, run };
+    let planted = Mutex::new(0);
+    let plant = |index: usize| {
+        let (tree, bag) = planter.plant(index)?;
+        let told = planter.told(&tree, &bag);
+        let mut unseen = unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (place, told) in unseen.iter_mut().zip(&told) {
+            place.sum += told.unwrap_or(0);
+            place.trees += u32::from(told.is_some());
+        }
+        drop(unseen);
+        let mut planted = planted.lock().unwrap_or_else(PoisonError::into_inner);
+        *planted += 1;
+        run.progress.report("plant", f64::from(*planted) / settings.trees as f64);
+        Ok(tree)
+    };
+    let trees = (0..settings.trees).into_par_iter().with_max_len(1).map(plant);
+    let trees = trees.collect::<Result<Vec<Tree>, FitError>>()?;
+    let unseen = unseen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let forest = Forest { width: sample.binned.width(), trees };
+    Ok((forest, OutOfBag::of(&unseen, sample, &planter.rows)))
+}
+
+/// Trees that did not see a row, and what they say about it.
+#[derive(Clone, Copy, Default)]
+struct Unseen {
+    sum: u64,
+    trees: u32,
+}
+
+struct Planter<'a> {
+    sample: &'a Sample<'a, bool>,
+    settings: &'a Settings,
+    growth: Growth,
+    rows: Vec<u32>,
+    run: &'a FitRun<'a>,
+}
+
+impl Planter<'_> {
+    /// A tree, and how often it saw each row.
+    fn plant(&self, index: usize) -> Result<(Tree, Vec<u8>), FitError> {
+        self.run.check()?;
+        // An odd factor keeps the seeds of different trees apart.
+        let seed =
+            self.run.seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let bag = self.bag(&mut random);
+        let weight = |(row, times): (usize, &u8)| {
+            let weight = self.sample.weights.and_then(|weights| weights.get(row));
+            f64::from(*times) * weight.copied().unwrap_or(1.0)
+        };
+        let weights: Vec<f64> = bag.iter().enumerate().map(weight).collect();
+        let quantized = Quantized::of_events(self.sample.target, Some(&weights));
+        let binned = self.sample.binned;
+        let source = Source { binned, quantized: &quantized, parallel: false, run: self.run };
+        let columns: Vec<usize> = (0..binned.width()).collect();
+        let drawn = self.settings.columns(binned.width());
+        let drawn = (drawn < columns.len()).then_some(Draw { columns: drawn, random });
+        let seen = |row: &u32| bag.get(*row as usize).is_some_and(|times| *times > 0);
+        let rows = self.rows.iter().copied().filter(seen).collect();
+        let criterion = Newton { l2: 0.0, events: true };
+        let grower = Grower { source, growth: &self.growth, criterion, columns, drawn };
+        let mut tree = grower.grow(rows)?.tree;
+        let splits = tree.nodes_mut().iter_mut().filter_map(|node| node.split.as_mut());
+        splits.for_each(|split| split.gain *= 2.0);
+        Ok((tree, bag))
+    }
+
+    /// What a tree says about each row that it did not see, in [`STEPS`].
+    fn told(&self, tree: &Tree, bag: &[u8]) -> Vec<Option<u64>> {
+        let coded = CodedTree::of(tree, self.sample.binned);
+        let steps = |row: usize| {
+            let value = tree.nodes().get(coded.leaf(row)).map_or(0.0, |node| node.value);
+            (value * STEPS).round() as u64
+        };
+        bag.iter().enumerate().map(|(row, times)| (*times == 0).then(|| steps(row))).collect()
+    }
+
+    /// How often each row is drawn; if by chance none is, each is drawn once.
+    fn bag(&self, random: &mut Xoshiro256PlusPlus) -> Vec<u8> {
+        let mut bag = vec![0u8; self.sample.binned.rows()];
+        let mut put = |row: u32, times: u8| {
+            if let Some(place) = bag.get_mut(row as usize) {
+                *place = place.saturating_add(times);
+            }
+        };
+        let mut drawn = 0;
+        match self.settings.bootstrap {
+            Bootstrap::Off => {}
+            Bootstrap::Multinomial => {
+                for _ in &self.rows {
+                    let place = random.gen_range(0..self.rows.len());
+                    drawn += 1;
+                    self.rows.get(place).iter().for_each(|row| put(**row, 1));
+                }
+            }
+            Bootstrap::Poisson => {
+                for row in &self.rows {
+                    let times = poisson(random.r#gen());
+                    drawn += u32::from(times > 0);
+                    put(*row, times);
+                }
+            }
+        }
+        if drawn == 0 {
+            self.rows.iter().for_each(|row| put(*row, 1));
+        }
+        bag
+    }
+}
+
+impl Settings {
+    fn check(&self, binned: &Binned) -> Result<(), FitError> {
+        within("trees", self.trees as f64, 1.0..=100_000.0)?;
+        within("max_depth", self.max_depth as f64, 1.0..=DEEPEST as f64)?;
+        within("min_rows", self.min_rows as f64, 1.0..=1e9)?;
+        let drawn = self.columns_per_split.unwrap_or(1);
+        within("columns_per_split", drawn as f64, 1.0..=binned.width() as f64)
+    }
+
+    fn columns(&self, width: usize) -> usize {
+        let root = (width as f64).sqrt() as usize;
+        self.columns_per_split.unwrap_or(root).clamp(1, width)
+    }
+
+    fn growth(&self) -> Growth {
+        Growth {
+            max_depth: self.max_depth,
+            max_leaves: usize::MAX,
+            min_rows: self.min_rows,
+            min_weight: 0.0,
+            min_gain: 0.0,
+            category_l2: 0.0,
+            monotone: self.monotone.clone(),
+        }
+    }
+}
+
+impl Forest {
+    /// The probability of the event for a row.
+    pub fn predict_row(&self, row: &[f32]) -> f64 {
+        let sum: f64 = self.trees.iter().map(|tree| tree.predict_row(row)).sum();
+        sum / (self.trees.len() as f64).max(1.0)
+    }
+
+    /// The probability of the event for each row of row-major `values`.
+    ///
+    /// # Errors
+    /// When `values` are not whole rows of the width that the forest was grown on.
+    pub fn predict(&self, values: &[f32]) -> Result<Vec<f64>, PredictError> {
+        let mut sums = Scorer::of(&self.trees, self.width).sums(values)?;
+        let trees = (self.trees.len() as f64).max(1.0);
+        sums.iter_mut().for_each(|sum| *sum /= trees);
+        Ok(sums)
+    }
+
+    /// By how much splits of each column brought down the Gini impurity, in total over all trees.
+    pub fn gain_importance(&self) -> Vec<f64> {
+        gains(&self.trees, self.width)
+    }
+}
+
+impl OutOfBag {
+    fn of(unseen: &[Unseen], sample: &Sample<'_, bool>, rows: &[u32]) -> Option<Self> {
+        let mut probabilities = vec![f64::NAN; unseen.len()];
+        let (mut counted, mut error, mut total) = (0, 0.0, 0.0);
+        for row in rows.iter().map(|row| *row as usize) {
+            let Some(Unseen { sum, trees: trees @ 1.. }) = unseen.get(row) else {
+                continue;
+            };
+            let probability = *sum as f64 / STEPS / f64::from(*trees);
+            let happened = sample.target.get(row).copied().unwrap_or(false);
+            let weight = sample.weights.map_or(1.0, |all| all.get(row).copied().unwrap_or(0.0));
+            counted += 1;
+            total += weight;
+            error += weight * (probability - f64::from(u8::from(happened))).powi(2);
+            if let Some(place) = probabilities.get_mut(row) {
+                *place = probability;
+            }
+        }
+        (counted > 0).then(|| Self { probabilities, rows: counted, brier: error / total })
+    }
+}
+
+/// A Poisson number with mean 1 from a number that is uniform on 0 to 1.
+fn poisson(uniform: f64) -> u8 {
+    let mut chance = (-1.0f64).exp();
+    let mut reached = chance;
+    let mut times = 0;
+    while uniform >= reached && times < 12 {
+        times += 1;
+        chance /= f64::from(times);
+        reached += chance;
+    }
+    times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn poisson_has_its_mean_and_its_zeros() {
+        let numbers: Vec<f64> =
+            (0..10_000).map(|i| f64::from(poisson((f64::from(i) + 0.5) / 1e4))).collect();
+        let mean = numbers.iter().sum::<f64>() / 1e4;
+        assert!((mean - 1.0).abs() < 1e-3, "{mean}");
+        let zeros = numbers.iter().filter(|times| **times == 0.0).count();
+        assert_eq!(zeros, 3_679);
+    }
+}

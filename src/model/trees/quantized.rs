@@ -1,0 +1,215 @@
+//! Gradients and weights as whole numbers.
+//!
+//! Sums of whole numbers are exact, so they do not depend on the order of the rows or on how the
+//! work was cut, and the sums of a node less those of one child are those of the other. Scales are
+//! powers of two: whole-numbered weights stay exact. A row's weight and its count of one share a
+//! number, so that a histogram counts rows for nothing.
+
+use rayon::prelude::*;
+
+/// Bits of the largest gradient.
+const GRADIENT_BITS: i32 = 30;
+
+/// Rows that one task converts.
+const BLOCK: usize = 16_384;
+
+/// The gradient and the weight of a row, in steps of a [`Scale`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Entry {
+    gradient: i32,
+    weight: u32,
+}
+
+/// Sums over rows: of gradients, and of weights (high bits) with the number of rows (low bits).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Sums(pub(super) [i64; 2]);
+
+/// How large the steps are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    gradient: f64,
+    weight: f64,
+    /// One over the steps, exactly, since they are powers of two.
+    per_gradient: f64,
+    per_weight: f64,
+    count_bits: u32,
+}
+
+/// All rows.
+#[derive(Debug)]
+pub(super) struct Quantized {
+    pub(super) entries: Vec<Entry>,
+    pub(super) scale: Scale,
+}
+
+/// What the sums stand for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stats {
+    pub(super) gradient: f64,
+    pub(super) weight: f64,
+    pub(super) rows: u64,
+}
+
+impl Sums {
+    #[inline]
+    pub(super) fn add(&mut self, other: Self) {
+        self.0[0] = self.0[0].wrapping_add(other.0[0]);
+        self.0[1] = self.0[1].wrapping_add(other.0[1]);
+    }
+
+    #[inline]
+    pub(super) fn less(self, other: Self) -> Self {
+        Self([self.0[0].wrapping_sub(other.0[0]), self.0[1].wrapping_sub(other.0[1])])
+    }
+
+    /// Whether no row was added.
+    #[inline]
+    pub(super) fn is_empty(self) -> bool {
+        self.0[1] == 0
+    }
+}
+
+impl Scale {
+    /// The finest steps at which the sums of `rows` rows cannot overflow.
+    pub(super) fn of(rows: usize, largest_gradient: f64, largest_weight: f64) -> Self {
+        let count_bits = usize::BITS - rows.leading_zeros();
+        let weight_bits = (63 - 2 * count_bits as i32).clamp(1, 31);
+        let gradient = step(largest_gradient, GRADIENT_BITS);
+        let weight = step(largest_weight, weight_bits);
+        let (per_gradient, per_weight) = (1.0 / gradient, 1.0 / weight);
+        Self { gradient, weight, per_gradient, per_weight, count_bits }
+    }
+
+    /// The same steps for both, so that equal numbers stay equal.
+    fn even(self) -> Self {
+        let step = self.gradient.max(self.weight);
+        let per_step = 1.0 / step;
+        Self { gradient: step, weight: step, per_gradient: per_step, per_weight: per_step, ..self }
+    }
+
+    #[inline]
+    pub(super) fn sums(self, entry: Entry) -> Sums {
+        let weight = i64::from(entry.weight) << self.count_bits;
+        Sums([i64::from(entry.gradient), weight + 1])
+    }
+
+    #[inline]
+    pub(super) fn stats(self, sums: Sums) -> Stats {
+        Stats {
+            gradient: sums.0[0] as f64 * self.gradient,
+            weight: (sums.0[1] >> self.count_bits) as f64 * self.weight,
+            rows: self.rows(sums),
+        }
+    }
+
+    #[inline]
+    pub(super) fn rows(self, sums: Sums) -> u64 {
+        sums.0[1] as u64 & ((1 << self.count_bits) - 1)
+    }
+
+    #[inline]
+    fn entry(self, [gradient, weight]: [f64; 2]) -> Entry {
+        Entry {
+            gradient: rounded(gradient * self.per_gradient) as i32,
+            weight: rounded(weight * self.per_weight),
+        }
+    }
+}
+
+impl Quantized {
+    /// Gradients and weights of `rows` rows, none of them larger than said.
+    pub(super) fn of(
+        rows: usize,
+        largest: [f64; 2],
+        pair: impl Fn(usize) -> [f64; 2] + Sync,
+    ) -> Self {
+        Self::by(Scale::of(rows, largest[0], largest[1]), rows, pair)
+    }
+
+    fn by(scale: Scale, rows: usize, pair: impl Fn(usize) -> [f64; 2] + Sync) -> Self {
+        let mut entries = vec![Entry::default(); rows];
+        entries.par_chunks_mut(BLOCK).enumerate().for_each(|(block, entries)| {
+            for (row, entry) in (block * BLOCK..).zip(entries) {
+                *entry = scale.entry(pair(row));
+            }
+        });
+        Self { entries, scale }
+    }
+
+    /// The outcomes of rows as gradients: the weight of the row if the event followed, else 0.
+    pub(super) fn of_events(target: &[bool], weights: Option<&[f64]>) -> Self {
+        let pair = |row: usize| {
+            let weight = weights.map_or(1.0, |weights| weights.get(row).copied().unwrap_or(0.0));
+            let event = target.get(row).copied().unwrap_or(false);
+            [if event { weight } else { 0.0 }, weight]
+        };
+        let largest = weights.map_or(1.0, |all| all.iter().copied().fold(0.0, f64::max));
+        Self::by(Scale::of(target.len(), largest, largest).even(), target.len(), pair)
+    }
+
+    /// The sums over some rows.
+    pub(super) fn total(&self, rows: &[u32]) -> Sums {
+        let mut total = Sums::default();
+        for entry in rows.iter().filter_map(|row| self.entries.get(*row as usize)) {
+            total.add(self.scale.sums(*entry));
+        }
+        total
+    }
+}
+
+/// The power of two that makes `largest` at most `2^bits` steps.
+fn step(largest: f64, bits: i32) -> f64 {
+    let exponent = largest.max(f64::MIN_POSITIVE).log2().ceil() - f64::from(bits);
+    exponent.max(-1_000.0).exp2()
+}
+
+/// The nearest whole number, modulo 2^32. At this size the last bit of a number counts ones.
+#[inline]
+fn rounded(value: f64) -> u32 {
+    const ONES: f64 = (3u64 << 51) as f64;
+    (value + ONES).to_bits() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_weights_are_exact() {
+        let target: Vec<bool> = (0..1_000).map(|row| row % 3 == 0).collect();
+        let weights: Vec<f64> = (0..1_000).map(|row| f64::from(row % 7 + 1)).collect();
+        let quantized = Quantized::of_events(&target, Some(&weights));
+        let rows: Vec<u32> = (0..1_000).collect();
+        let stats = quantized.scale.stats(quantized.total(&rows));
+        let events: f64 = weights.iter().step_by(3).sum();
+        assert_eq!((stats.rows, stats.gradient), (1_000, events));
+        assert_eq!(stats.weight, weights.iter().sum::<f64>());
+    }
+
+    #[test]
+    fn sums_stay_in_range_at_both_ends() {
+        for largest in [1e-200, 1e-30, 0.3, 1.0, 1e30, 1e50] {
+            let quantized = Quantized::of(5_000, [largest, largest], |_| [-largest, largest]);
+            let rows: Vec<u32> = (0..5_000).collect();
+            let stats = quantized.scale.stats(quantized.total(&rows));
+            assert_eq!(stats.rows, 5_000);
+            assert!((stats.gradient / largest + 5_000.0).abs() < 1e-5);
+            assert!((stats.weight / largest - 5_000.0).abs() < 1e-5);
+        }
+        let scale = Scale::of(1 << 28, 1.0, 1.0);
+        let mut sums = scale.sums(scale.entry([1.0, 1.0]));
+        sums.0.iter_mut().for_each(|sum| *sum *= 1 << 28);
+        let stats = scale.stats(sums);
+        assert_eq!(
+            (stats.rows, stats.gradient, stats.weight),
+            (1 << 28, 2f64.powi(28), 2f64.powi(28))
+        );
+    }
+
+    #[test]
+    fn nothing_is_no_trouble() {
+        let quantized = Quantized::of(3, [0.0, 0.0], |_| [0.0, 0.0]);
+        let stats = quantized.scale.stats(quantized.total(&[0, 2]));
+        assert_eq!((stats.rows, stats.gradient, stats.weight), (2, 0.0, 0.0));
+    }
+}

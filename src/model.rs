@@ -5,17 +5,29 @@
 //! meet: it is what the repository stores and the server loads.
 
 mod calibration;
-mod churn;
+mod classifier;
+mod dependence;
 mod fit;
 mod fitted;
 mod forecast;
+pub mod kmeans;
+pub mod logistic;
 mod preprocessing;
 mod probability;
-mod propensity;
+mod rfm;
 mod segments;
+pub mod trees;
+pub mod woe;
 
-pub use self::calibration::{Calibration, Platt, fit_platt};
-pub use self::churn::{ChurnAlgorithm, ChurnEstimator, ChurnModel};
+pub use self::calibration::{
+    Beta, Calibration, CalibrationChoice, CalibrationMethod, CalibrationTrial, CalibrationWindow,
+    InvalidKnots, Isotonic, Knot, Platt, fit_platt,
+};
+pub use self::classifier::{
+    ClassifierAlgorithm, ClassifierEstimator, ClassifierModel, ClassifierSettings, Condition, Rule,
+    Verdict,
+};
+pub use self::dependence::{DependenceCurve, DependencePoint, PartialDependence};
 pub use self::fit::{CancelToken, FitError, FitRun, NoProgress, PredictError, ProgressSink};
 pub use self::fitted::{FittedModel, GoldenInputs, ModelKind};
 pub use self::forecast::{
@@ -24,7 +36,9 @@ pub use self::forecast::{
 };
 pub use self::preprocessing::{ColumnChoice, Standardizer, Transform};
 pub use self::probability::{Contribution, Prior, Probability};
-pub use self::propensity::{PropensityAlgorithm, PropensityEstimator, PropensityModel, Rule};
+pub use self::rfm::{
+    RfmAssignment, RfmBand, RfmEdges, RfmEstimator, RfmModel, RfmNaming, RfmSegment, RfmSize,
+};
 pub use self::segments::{
     ClusterCount, Segment, SegmentAssignment, SegmentsAlgorithm, SegmentsEstimator, SegmentsModel,
 };

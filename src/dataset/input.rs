@@ -101,11 +101,11 @@ impl InputSchema {
         self.columns.iter().map(|column| column.name.as_str())
     }
 
-    /// Number of levels per column; 0 for one that is not categorical.
-    pub fn levels(&self) -> impl ExactSizeIterator<Item = usize> {
+    /// The levels of each column; none for one that is not categorical.
+    fn levels(&self) -> impl Iterator<Item = Vec<String>> {
         self.columns.iter().map(|column| match &column.column_type {
-            ColumnType::Categorical { levels } => levels.len(),
-            ColumnType::Numeric | ColumnType::Boolean => 0,
+            ColumnType::Categorical { levels } => levels.clone(),
+            ColumnType::Numeric | ColumnType::Boolean => Vec::new(),
         })
     }
 
@@ -181,7 +181,7 @@ mod tests {
             (texts(&["yes", "no", "maybe"]), levels(&["maybe", "no", "yes"])),
             (texts(&["1", "2", "many"]), levels(&["1", "2", "many"])),
             (vec![Value::Flag(true), Value::Missing], ColumnType::Boolean),
-            (vec![Value::Number(3.0), Value::Missing], ColumnType::Numeric),
+            (vec![Value::Number(3.0), Value::Missing, Value::Number(4.5)], ColumnType::Numeric),
         ] {
             assert_eq!(profile(&values).infer(), Ok(expected), "{values:?}");
         }

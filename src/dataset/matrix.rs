@@ -10,8 +10,8 @@ use crate::transaction::Timestamp;
 #[derive(Clone, Debug)]
 pub struct FeatureMatrix {
     columns: Arc<[String]>,
-    /// Number of levels per column, 0 for numbers; empty when all are.
-    levels: Arc<[usize]>,
+    /// The levels of each column, none for numbers; empty when all hold numbers.
+    levels: Arc<[Vec<String>]>,
     values: Vec<f32>,
     rows: usize,
 }
@@ -45,7 +45,7 @@ impl FeatureMatrix {
     /// or when a value is infinite.
     pub fn coded(
         columns: Arc<[String]>,
-        levels: Arc<[usize]>,
+        levels: Arc<[Vec<String>]>,
         values: Vec<f32>,
     ) -> Result<Self, InvalidMatrix> {
         Self::checked(columns, levels, values, |value| !value.is_infinite())
@@ -53,7 +53,7 @@ impl FeatureMatrix {
 
     fn checked(
         columns: Arc<[String]>,
-        levels: Arc<[usize]>,
+        levels: Arc<[Vec<String>]>,
         values: Vec<f32>,
         holds: impl Fn(f32) -> bool,
     ) -> Result<Self, InvalidMatrix> {
@@ -72,9 +72,14 @@ impl FeatureMatrix {
         Ok(Self { columns, levels, values, rows })
     }
 
-    /// Number of levels of the column at `index` when it is categorical; 0 when it holds numbers.
-    pub fn levels(&self, index: usize) -> usize {
-        self.levels.get(index).copied().unwrap_or_default()
+    /// The levels of the column at `index` when it is categorical; none when it holds numbers.
+    pub fn levels(&self, index: usize) -> &[String] {
+        self.levels.get(index).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The levels of all columns; empty when all hold numbers.
+    pub fn all_levels(&self) -> &[Vec<String>] {
+        &self.levels
     }
 
     /// Names of the columns, in order.
@@ -171,6 +176,9 @@ pub struct Dataset {
     pub target: Vec<bool>,
     /// The snapshots, earliest first; their ranges cover all rows.
     pub snapshots: Vec<Snapshot>,
+    /// Whose each row is, as any number; rows of one customer depend on each other. Empty when
+    /// every row is somebody else's.
+    pub groups: Vec<u64>,
 }
 
 /// What a probability model is fitted on.
@@ -181,9 +189,28 @@ pub struct SupervisedData {
     /// Rows of a later period that turn its scores into probabilities; may have no row, and then
     /// the scores stay as they are.
     pub calibration: Dataset,
+    /// Days that an outcome looks ahead: rows whose dates are closer share a part of theirs.
+    pub horizon_days: u32,
 }
 
 impl Dataset {
+    /// The rows whose numbers are given, which rise; numbers beyond the end are passed over.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let target: Vec<bool> =
+            rows.iter().filter_map(|row| self.target.get(*row)).copied().collect();
+        let place = |row: usize| rows.partition_point(|selected| *selected < row);
+        let within = |snapshot: &Snapshot| {
+            let rows = place(snapshot.rows.start)..place(snapshot.rows.end);
+            (!rows.is_empty()).then_some(Snapshot { as_of: snapshot.as_of, rows })
+        };
+        Self {
+            features: self.features.select_rows(rows),
+            target,
+            snapshots: self.snapshots.iter().filter_map(within).collect(),
+            groups: rows.iter().filter_map(|row| self.groups.get(*row)).copied().collect(),
+        }
+    }
+
     /// Number of rows with the event.
     pub fn positives(&self) -> usize {
         self.target.iter().filter(|happened| **happened).count()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{FeatureMatrix, SeriesKey};
 
 use super::{
-    ChurnModel, ForecastModel, ForecastQuery, Model, PredictError, PropensityModel, SegmentsModel,
+    ClassifierModel, ForecastModel, ForecastQuery, Model, PredictError, RfmModel, SegmentsModel,
 };
 
 /// What a model answers.
@@ -17,6 +17,8 @@ use super::{
 pub enum ModelKind {
     /// Which group of alike customers a customer belongs to.
     Segments,
+    /// Recency, frequency and monetary value as scores.
+    Rfm,
     /// Whether an active customer stops buying.
     Churn,
     /// Whether a customer buys.
@@ -30,6 +32,7 @@ impl ModelKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Segments => "segments",
+            Self::Rfm => "rfm",
             Self::Churn => "churn",
             Self::Propensity => "propensity",
             Self::Forecast => "forecast",
@@ -50,10 +53,12 @@ impl fmt::Display for ModelKind {
 pub enum FittedModel {
     /// See [`SegmentsModel`].
     Segments(SegmentsModel),
-    /// See [`ChurnModel`].
-    Churn(ChurnModel),
-    /// See [`PropensityModel`].
-    Propensity(PropensityModel),
+    /// See [`RfmModel`].
+    Rfm(RfmModel),
+    /// Who stops buying; see [`ClassifierModel`].
+    Churn(ClassifierModel),
+    /// Who buys; see [`ClassifierModel`].
+    Propensity(ClassifierModel),
     /// See [`ForecastModel`].
     Forecast(ForecastModel),
 }
@@ -75,9 +80,18 @@ impl FittedModel {
     pub fn kind(&self) -> ModelKind {
         match self {
             Self::Segments(_) => ModelKind::Segments,
+            Self::Rfm(_) => ModelKind::Rfm,
             Self::Churn(_) => ModelKind::Churn,
             Self::Propensity(_) => ModelKind::Propensity,
             Self::Forecast(_) => ModelKind::Forecast,
+        }
+    }
+
+    /// The classifier, if it is one.
+    pub fn classifier(&self) -> Option<&ClassifierModel> {
+        match self {
+            Self::Churn(model) | Self::Propensity(model) => Some(model),
+            Self::Segments(_) | Self::Rfm(_) | Self::Forecast(_) => None,
         }
     }
 
@@ -104,8 +118,18 @@ impl FittedModel {
                 };
                 Ok(answers.into_iter().map(pair).collect())
             }
-            Self::Churn(model) => Ok(probabilities(model.predict(&matrix)?)),
-            Self::Propensity(model) => Ok(probabilities(model.predict(&matrix)?)),
+            Self::Rfm(model) => {
+                let answers = model.predict(&matrix)?;
+                let scores = |answer: super::RfmAssignment| {
+                    [answer.recency, answer.frequency, answer.monetary]
+                        .map(|band| f64::from(band.score))
+                        .to_vec()
+                };
+                Ok(answers.into_iter().map(scores).collect())
+            }
+            Self::Churn(model) | Self::Propensity(model) => {
+                Ok(probabilities(model.predict(&matrix)?))
+            }
             Self::Forecast(_) => Ok(Vec::new()),
         }
     }

@@ -65,11 +65,15 @@ struct Column {
     transform: Transform,
     mean: f64,
     scale: f64,
+    /// The column is 1 where a category has this level and 0 where it has another.
+    #[serde(default)]
+    level: Option<usize>,
 }
 
 impl Standardizer {
     /// Learns mean and population standard deviation of each chosen column after its transform. A
-    /// constant column gets scale 1 and so becomes 0.
+    /// constant column gets scale 1 and so becomes 0. A categorical column becomes one column per
+    /// level. Missing values are left out here and count as the mean later.
     ///
     /// # Errors
     /// [`FitError::UnknownColumn`] for a name that the matrix does not have, [`FitError::Setting`]
@@ -83,18 +87,23 @@ impl Standardizer {
         let columns = choices.iter().zip(indices);
         Ok(Self {
             input: matrix.columns().to_vec(),
-            columns: columns.map(|(choice, index)| Column::fit(choice, index, matrix)).collect(),
+            columns: columns.flat_map(|(choice, at)| Column::fit(choice, at, matrix)).collect(),
         })
     }
 
-    /// Number of chosen columns.
+    /// Number of standardised columns.
     pub fn width(&self) -> usize {
         self.columns.len()
     }
 
-    /// Names of the chosen columns, in order.
+    /// Names of the standardised columns, in order; `column=level` for a level of a category.
     pub fn column_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// Where the standardised columns come from among the columns of the matrix.
+    pub(super) fn sources(&self) -> impl Iterator<Item = usize> + '_ {
+        self.columns.iter().map(|column| column.index)
     }
 
     /// Names of all columns of the matrix it was fitted on, in order.
@@ -173,15 +182,36 @@ impl Standardizer {
 }
 
 impl Column {
-    fn fit(choice: &ColumnChoice, index: usize, matrix: &FeatureMatrix) -> Self {
-        let transform = |value| choice.transform.apply(f64::from(value));
-        let values: Vec<f64> = matrix.column(index).map(transform).collect();
-        let (mean, scale) = mean_and_scale(&values);
-        Self { index, name: choice.name.clone(), transform: choice.transform, mean, scale }
+    /// The column of a number, or one per level of a category.
+    fn fit(choice: &ColumnChoice, index: usize, matrix: &FeatureMatrix) -> Vec<Self> {
+        let column = |name: String, transform, level| {
+            let blank = Self { index, name, transform, mean: 0.0, scale: 1.0, level };
+            let known = matrix.column(index).filter(|value| !value.is_nan());
+            let values: Vec<f64> = known.map(|value| blank.value(value)).collect();
+            let (mean, scale) = mean_and_scale(&values);
+            Self { mean, scale, ..blank }
+        };
+        let levels = matrix.levels(index).iter().enumerate();
+        let mut columns: Vec<Self> = levels
+            .map(|(level, text)| {
+                column(format!("{}={text}", choice.name), Transform::Identity, Some(level))
+            })
+            .collect();
+        if columns.is_empty() {
+            columns.push(column(choice.name.clone(), choice.transform, None));
+        }
+        columns
+    }
+
+    fn value(&self, value: f32) -> f64 {
+        match self.level {
+            Some(level) => f64::from(u8::from(f64::from(value) == level as f64)),
+            None => self.transform.apply(f64::from(value)),
+        }
     }
 
     fn standardize(&self, value: f32) -> f64 {
-        (self.transform.apply(f64::from(value)) - self.mean) / self.scale
+        if value.is_nan() { 0.0 } else { (self.value(value) - self.mean) / self.scale }
     }
 
     fn invert(&self, value: f64) -> f64 {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::{Calibration, log_odds, sigmoid};
+use super::calibration::{Calibration, CalibrationTrial, CalibrationWindow, log_odds, sigmoid};
 use super::{FitError, FitRun};
 use crate::dataset::{Dataset, SupervisedData};
 
@@ -88,6 +88,9 @@ pub(super) fn check_supervised(data: &SupervisedData) -> Result<(), FitError> {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Scale {
     calibration: Calibration,
+    /// How the ways to calibrate did on rows of the later period that they were not fitted on.
+    #[serde(default)]
+    trials: Vec<CalibrationTrial>,
     ranks: Ranks,
     prior: Prior,
 }
@@ -101,9 +104,16 @@ impl Scale {
         calibration_scores: &[f64],
         run: &FitRun<'_>,
     ) -> Result<Self, FitError> {
-        run.check()?;
-        run.progress.report("calibrate", 0.0);
-        let calibration = Calibration::fit(calibration_scores, &data.calibration.target);
+        let window = CalibrationWindow {
+            scores: calibration_scores,
+            target: &data.calibration.target,
+            weights: None,
+            customers: Some(&data.calibration.groups)
+                .filter(|groups| !groups.is_empty())
+                .map(Vec::as_slice),
+        };
+        let choice = Calibration::choose(&window, run)?;
+        let (calibration, trials) = (choice.calibration, choice.trials);
         let population = if calibration_scores.is_empty() {
             last_snapshot(&data.train, train_scores)
         } else {
@@ -111,7 +121,7 @@ impl Scale {
         };
         let ranks = Ranks::of(population.iter().map(|score| calibration.apply(*score)));
         run.progress.report("calibrate", 1.0);
-        Ok(Self { calibration, prior: Prior::of(data, &ranks), ranks })
+        Ok(Self { calibration, trials, prior: Prior::of(data, &ranks), ranks })
     }
 
     /// The answer for a row with these uncalibrated log-odds.
@@ -126,6 +136,10 @@ impl Scale {
 
     pub(super) fn calibration(&self) -> &Calibration {
         &self.calibration
+    }
+
+    pub(super) fn trials(&self) -> &[CalibrationTrial] {
+        &self.trials
     }
 
     pub(super) fn prior(&self) -> Prior {

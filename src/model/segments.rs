@@ -24,8 +24,10 @@ use crate::dataset::FeatureMatrix;
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SegmentsAlgorithm {
-    /// The crate linfa-clustering: Lloyd's algorithm from k-means++ starts.
+    /// [`crate::model::kmeans`]: Lloyd's algorithm from greedy k-means++ starts.
     #[default]
+    KMeans,
+    /// The crate linfa-clustering: Lloyd's algorithm from k-means++ starts.
     LinfaKmeans,
 }
 
@@ -122,7 +124,7 @@ impl Estimator for SegmentsEstimator {
         run.check()?;
         let standardizer = Standardizer::fit(&self.columns, data)?;
         let points = Points::of(&standardizer, data);
-        let clustering = cluster::cluster(self, &points, run)?;
+        let clustering = run.install(|| cluster::cluster(self, &points, run))?;
         let labels = clustering.labels(&points, run)?;
         let profile = profile::Profile::of(&standardizer, data, &clustering.centres, &labels, run)?;
         let order = matching::order(self.previous.as_ref(), &standardizer, &profile);

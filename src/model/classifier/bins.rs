@@ -4,7 +4,6 @@
 //! its own quantiles. Equal values always share a bin, and every border lies strictly between two
 //! values that occur.
 
-use crate::dataset::FeatureMatrix;
 use crate::model::{FitError, FitRun};
 
 /// The training rows of the chosen columns, each value replaced by the number of its bin.
@@ -23,16 +22,14 @@ pub(super) struct BinnedColumn {
 }
 
 impl Bins {
-    pub(super) fn of(
-        matrix: &FeatureMatrix,
-        columns: &[usize],
-        run: &FitRun<'_>,
-    ) -> Result<Self, FitError> {
-        let bin = |index: &usize| {
+    /// Of row-major `values`.
+    pub(super) fn of(values: &[f32], width: usize, run: &FitRun<'_>) -> Result<Self, FitError> {
+        let bin = |index: usize| {
             run.check()?;
-            Ok(BinnedColumn::of(matrix, *index))
+            let column = values.iter().skip(index).step_by(width).copied();
+            Ok(BinnedColumn::of(index, &column.collect::<Vec<_>>()))
         };
-        Ok(Self { columns: columns.iter().map(bin).collect::<Result<_, FitError>>()? })
+        Ok(Self { columns: (0..width).map(bin).collect::<Result<_, FitError>>()? })
     }
 
     pub(super) fn columns(&self) -> &[BinnedColumn] {
@@ -44,12 +41,12 @@ impl BinnedColumn {
     /// Most bins of a column, so that a code fits in a byte.
     pub(super) const MOST: usize = 256;
 
-    fn of(matrix: &FeatureMatrix, index: usize) -> Self {
-        let mut sorted: Vec<f32> = matrix.column(index).collect();
+    fn of(index: usize, values: &[f32]) -> Self {
+        let mut sorted = values.to_vec();
         sorted.sort_by(f32::total_cmp);
         let borders = borders(&sorted);
         let code = |value: f32| borders.partition_point(|border| *border <= f64::from(value)) as u8;
-        Self { index, codes: matrix.column(index).map(code).collect(), borders }
+        Self { index, codes: values.iter().map(|value| code(*value)).collect(), borders }
     }
 }
 
@@ -96,8 +93,7 @@ mod tests {
     use super::*;
 
     fn bin(values: Vec<f32>) -> BinnedColumn {
-        let matrix = FeatureMatrix::new(["a".to_owned()].into(), values).unwrap();
-        BinnedColumn::of(&matrix, 0)
+        BinnedColumn::of(0, &values)
     }
 
     #[test]

@@ -7,9 +7,17 @@
 
 use super::bins::{BinnedColumn, Bins};
 use super::linfa_tree;
-use super::tree::{Node, Split, Tree};
-use super::{PropensityAlgorithm, PropensityEstimator};
+use crate::model::trees::{Node, Split, Test, Tree};
 use crate::model::{FitError, FitRun};
+
+/// How far a tree grows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_depth: usize,
+    pub(super) min_leaf: usize,
+    /// Least decrease of the impurity of a node in which both outcomes weigh the same.
+    pub(super) min_gain: f64,
+}
 
 /// Rows without and with the event.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,14 +40,14 @@ impl Counts {
 /// Smallest impurity decrease that is told from rounding.
 const SMALLEST_GAIN: f64 = 1e-6;
 
-/// Grows the tree, parents before children.
+/// Grows the tree, parents before children. The values of its nodes are shares of events.
 pub(super) fn grow(
-    settings: &PropensityEstimator,
+    limits: Limits,
     bins: &Bins,
     target: &[bool],
     run: &FitRun<'_>,
 ) -> Result<Tree, FitError> {
-    let grower = Grower { settings, bins, target, run };
+    let grower = Grower { limits, bins, target, run };
     let rows: Vec<usize> = (0..target.len()).collect();
     let mut nodes = vec![grower.leaf(&rows)];
     let mut open = vec![Open { node: 0, depth: 0, rows }];
@@ -61,7 +69,10 @@ pub(super) fn grow(
             open.push(Open { node, depth, rows });
         }
     }
-    Ok(Tree::new(nodes))
+    Tree::new(bins.columns().len(), nodes).map_err(|error| FitError::Algorithm {
+        algorithm: "linfa-tree",
+        message: error.to_string(),
+    })
 }
 
 /// A node that may still be split.
@@ -89,16 +100,16 @@ impl Choice<'_> {
         let border = self.column.borders.get(self.bin - 1);
         Split {
             column: self.column.index,
-            threshold: border.copied().unwrap_or(f64::INFINITY),
+            test: Test::Below(border.copied().unwrap_or(f64::MAX)),
+            missing_left: true,
             gain: self.gain,
             left,
-            right: left + 1,
         }
     }
 }
 
 struct Grower<'a> {
-    settings: &'a PropensityEstimator,
+    limits: Limits,
     bins: &'a Bins,
     target: &'a [bool],
     run: &'a FitRun<'a>,
@@ -106,11 +117,9 @@ struct Grower<'a> {
 
 impl<'a> Grower<'a> {
     fn leaf(&self, rows: &[usize]) -> Node {
-        Node {
-            rows: rows.len() as u64,
-            events: rows.iter().filter(|row| self.happened(**row)).count() as u64,
-            split: None,
-        }
+        let events = rows.iter().filter(|row| self.happened(**row)).count() as f64;
+        let weight = rows.len() as f64;
+        Node { rows: rows.len() as u64, weight, value: events / weight.max(1.0), split: None }
     }
 
     fn happened(&self, row: usize) -> bool {
@@ -121,11 +130,11 @@ impl<'a> Grower<'a> {
     fn choose(&self, open: &Open) -> Result<Option<Choice<'a>>, FitError> {
         let events = open.rows.iter().filter(|row| self.happened(**row)).count();
         let pure = events == 0 || events == open.rows.len();
-        let small = open.rows.len() < 2 * self.settings.min_leaf;
-        if pure || small || open.depth >= self.settings.max_depth {
+        let small = open.rows.len() < 2 * self.limits.min_leaf;
+        if pure || small || open.depth >= self.limits.max_depth {
             return Ok(None);
         }
-        let floor = self.settings.min_gain.max(SMALLEST_GAIN);
+        let floor = self.limits.min_gain.max(SMALLEST_GAIN);
         let mut best: Option<Choice<'a>> = None;
         for column in self.bins.columns() {
             self.run.check()?;
@@ -146,14 +155,11 @@ impl<'a> Grower<'a> {
         rows: &[usize],
     ) -> Result<Option<Choice<'a>>, FitError> {
         let counts = self.count(column, rows);
-        let groups = Groups::of(&counts, self.settings.min_leaf as u64);
+        let groups = Groups::of(&counts, self.limits.min_leaf as u64);
         if groups.counts.len() < 2 {
             return Ok(None);
         }
-        let left = match self.settings.algorithm {
-            PropensityAlgorithm::LinfaTree => linfa_tree::best_border(&groups.counts)?,
-        };
-        let Some(left) = left else {
+        let Some(left) = linfa_tree::best_border(&groups.counts)? else {
             return Ok(None);
         };
         let bin = groups.ends.get(left.wrapping_sub(1)).copied();

@@ -16,7 +16,6 @@ use linfa_logistic::{FittedLogisticRegression, LogisticRegression};
 use ndarray::{ArcArray1, ArcArray2, Array1};
 
 use super::objective::{Coefficients, Objective};
-use super::{ChurnEstimator, Fitted};
 use crate::model::{FitError, FitRun};
 
 const NAME: &str = "linfa-logistic";
@@ -28,12 +27,26 @@ const POLL: Duration = Duration::from_millis(20);
 /// its own.
 const BLOCK_WORK: usize = 400_000_000;
 
+/// What the solver is told.
+pub(super) struct Settings {
+    pub(super) l2: f64,
+    pub(super) max_iterations: u64,
+    pub(super) tolerance: f64,
+}
+
+/// What it hands back.
+pub(super) struct Fitted {
+    pub(super) coefficients: Coefficients,
+    pub(super) converged: bool,
+    pub(super) iterations: u64,
+}
+
 type Data = DatasetBase<ArcArray2<f64>, ArcArray1<bool>>;
 
 /// Fits in blocks of iterations, each started where the last one ended, until our own gradient is
 /// small, the iterations are used up, or a block changes nothing.
 pub(super) fn fit_coefficients(
-    settings: &ChurnEstimator,
+    settings: &Settings,
     objective: &Objective,
     run: &FitRun<'_>,
 ) -> Result<Fitted, FitError> {
@@ -79,7 +92,7 @@ fn block_of(objective: &Objective) -> u64 {
 /// The library stops by the length of the whole gradient, which is never below its largest
 /// component: whoever meets its tolerance also meets ours.
 fn solver(
-    settings: &ChurnEstimator,
+    settings: &Settings,
     rows: usize,
     iterations: u64,
     start: Option<Array1<f64>>,

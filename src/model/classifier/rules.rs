@@ -1,10 +1,12 @@
-//! The tree in words.
+//! A tree in words.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::tree::Tree;
+use super::trees::PRIOR_ROWS;
+use crate::model::calibration::sigmoid;
+use crate::model::trees::{self, Tree};
 
 /// A leaf: who gets there, and how often the event followed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -19,7 +21,8 @@ pub struct Rule {
     pub probability: f64,
 }
 
-/// A range of one column: `at_least <= value < below`, open where an end is missing.
+/// A range of one column: `at_least <= value < below`, open where an end is missing; or some of its
+/// levels.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Condition {
     /// Name of the column.
@@ -28,6 +31,12 @@ pub struct Condition {
     pub at_least: Option<f64>,
     /// Upper end, in raw units, not included.
     pub below: Option<f64>,
+    /// The levels of a category that meet it; empty for numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub among: Vec<String>,
+    /// Whether a missing value meets it too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub or_missing: bool,
 }
 
 impl fmt::Display for Condition {
@@ -37,8 +46,10 @@ impl fmt::Display for Condition {
             (Some(low), Some(high)) => write!(f, "{low} <= {column} < {high}"),
             (Some(low), None) => write!(f, "{column} >= {low}"),
             (None, Some(high)) => write!(f, "{column} < {high}"),
-            (None, None) => f.write_str(column),
-        }
+            (None, None) if self.among.is_empty() => f.write_str(column),
+            (None, None) => write!(f, "{column} in ({})", self.among.join(", ")),
+        }?;
+        if self.or_missing { f.write_str(" or missing") } else { Ok(()) }
     }
 }
 
@@ -56,46 +67,38 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The leaves from left to right; `columns` names the columns of the feature matrix.
-pub(super) fn rules(tree: &Tree, columns: &[String]) -> Vec<Rule> {
-    let mut rules = Vec::new();
-    let mut open = vec![(0, Vec::new())];
-    while let Some((index, conditions)) = open.pop() {
-        let Some(node) = tree.node(index) else {
-            continue;
-        };
-        let Some(split) = &node.split else {
-            rules.push(Rule {
-                conditions,
-                rows: node.rows,
-                events: node.events,
-                probability: tree.probability(node),
-            });
-            continue;
-        };
-        let column = columns.get(split.column).map_or("", String::as_str);
-        let low = narrowed(&conditions, column, None, Some(split.threshold));
-        let high = narrowed(&conditions, column, Some(split.threshold), None);
-        open.push((split.right, high));
-        open.push((split.left, low));
-    }
-    rules
+/// The leaves from left to right of a tree whose values are log-odds; `name` tells the name of a
+/// column of the tree, its levels, and whether it had missing values.
+pub(super) fn rules<'a>(
+    tree: &Tree,
+    name: &impl Fn(usize) -> Option<(&'a str, &'a [String], bool)>,
+) -> Vec<Rule> {
+    let base = tree.nodes().first().map_or(0.5, |root| sigmoid(root.value));
+    let rule = |rule: trees::Rule| {
+        let probability = sigmoid(rule.value);
+        let events = probability * (rule.weight + PRIOR_ROWS) - PRIOR_ROWS * base;
+        Rule {
+            conditions: rule.conditions.iter().filter_map(|one| condition(one, name)).collect(),
+            rows: rule.rows,
+            events: events.round().max(0.0) as u64,
+            probability,
+        }
+    };
+    trees::rules(tree).into_iter().map(rule).collect()
 }
 
-/// The conditions with a further bound. A later bound on a path is always the tighter one.
-fn narrowed(
-    conditions: &[Condition],
-    column: &str,
-    at_least: Option<f64>,
-    below: Option<f64>,
-) -> Vec<Condition> {
-    let mut conditions = conditions.to_vec();
-    match conditions.iter_mut().find(|found| found.column == column) {
-        Some(found) => {
-            found.at_least = at_least.or(found.at_least);
-            found.below = below.or(found.below);
-        }
-        None => conditions.push(Condition { column: column.to_owned(), at_least, below }),
-    }
-    conditions
+fn condition<'a>(
+    condition: &trees::Condition,
+    name: &impl Fn(usize) -> Option<(&'a str, &'a [String], bool)>,
+) -> Option<Condition> {
+    let (column, levels, has_missing) = name(condition.column)?;
+    let allowed = condition.categories.iter().flat_map(|set| set.codes().collect::<Vec<_>>());
+    let among = allowed.filter_map(|code| levels.get(usize::from(code)).cloned());
+    Some(Condition {
+        column: column.to_owned(),
+        at_least: condition.at_least,
+        below: condition.below,
+        among: among.collect(),
+        or_missing: has_missing && condition.missing,
+    })
 }

@@ -5,9 +5,9 @@ use rand_xoshiro::rand_core::SeedableRng;
 
 use super::lloyd::{self, Fitted};
 use super::points::{Points, nearest};
-use super::{ClusterCount, SegmentsEstimator};
+use super::{ClusterCount, SegmentsAlgorithm, SegmentsEstimator};
 use crate::metrics::silhouette_score;
-use crate::model::{FitError, FitRun};
+use crate::model::{FitError, FitRun, kmeans};
 
 /// The best clustering found.
 pub(super) struct Clustering {
@@ -73,6 +73,9 @@ fn best_of_restarts(
     run: &FitRun<'_>,
     report: impl Fn(f64),
 ) -> Result<Fitted, FitError> {
+    if settings.algorithm == SegmentsAlgorithm::KMeans {
+        return by_kernel(settings, points, clusters, run);
+    }
     let mut best: Option<Fitted> = None;
     for restart in 0..settings.restarts {
         report(restart as f64 / settings.restarts as f64);
@@ -83,6 +86,28 @@ fn best_of_restarts(
         }
     }
     best.ok_or(FitError::TooFew { what: "restarts", expected: 1, found: 0 })
+}
+
+fn by_kernel(
+    settings: &SegmentsEstimator,
+    points: &Points,
+    clusters: usize,
+    run: &FitRun<'_>,
+) -> Result<Fitted, FitError> {
+    let values: Vec<f32> = points.values().iter().map(|value| *value as f32).collect();
+    let fit = kmeans::fit(
+        kmeans::Points::new(&values, points.width())?,
+        None,
+        &kmeans::Settings {
+            starts: settings.restarts,
+            max_iterations: usize::try_from(settings.max_iterations).unwrap_or(usize::MAX),
+            tolerance: settings.tolerance,
+            ..kmeans::Settings::new(clusters)
+        },
+        run,
+    )?;
+    let (inertia, converged) = (fit.inertia, fit.converged);
+    Ok(Fitted { centres: fit.centres, inertia, converged, iterations: fit.iterations as u64 })
 }
 
 fn measured(fitted: Fitted, sample: &Points) -> Clustering {

@@ -5,9 +5,8 @@
 //! several runs, k-means|| is not repeatable, more clusters than rows panic, reaching the last
 //! iteration is not told, and data of another width or not finite panics or fails late.
 //!
-//! The library spreads rows over the threads of the process-wide rayon pool, whose size
-//! (`RAYON_NUM_THREADS`) it gives no way to set per call. Each row is computed on its own and all
-//! sums are made in the order of rows, so the result does not depend on the number of threads.
+//! The library spreads rows over the threads of the current rayon pool. Each row is computed on its
+//! own and all sums are made in the order of rows, so the result does not depend on their number.
 
 use linfa::DatasetBase;
 use linfa::traits::Fit;

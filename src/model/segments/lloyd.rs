@@ -1,9 +1,9 @@
 //! One start of k-means: iterate, refill clusters that ran empty, decide when it is done.
 
+use super::SegmentsEstimator;
 use super::cluster::{derive, draw};
 use super::linfa_kmeans;
 use super::points::{Points, nearest, squared_distance};
-use super::{SegmentsAlgorithm, SegmentsEstimator};
 use crate::model::{FitError, FitRun};
 
 /// Where one start ended.
@@ -30,12 +30,10 @@ pub(super) fn fit(
 ) -> Result<Fitted, FitError> {
     run.check()?;
     let starting = starting_rows(points, clusters, seed);
-    let mut centres = match settings.algorithm {
-        SegmentsAlgorithm::LinfaKmeans => linfa_kmeans::start(&starting, clusters, seed)?,
-    };
+    let mut centres = linfa_kmeans::start(&starting, clusters, seed)?;
     let (mut converged, mut iterations) = (false, 0);
     while !converged && iterations < settings.max_iterations {
-        let mut moved = iterate(settings.algorithm, points, &centres, run)?;
+        let mut moved = iterate(points, &centres, run)?;
         let refilled = refill(points, &mut moved.centres, &moved.counts, run)?;
         iterations += 1;
         let shift = farthest_move(&centres, &moved.centres, points.width());
@@ -52,21 +50,14 @@ struct Moved {
 }
 
 /// One iteration of Lloyd's algorithm over all rows, in blocks.
-fn iterate(
-    algorithm: SegmentsAlgorithm,
-    points: &Points,
-    centres: &[f64],
-    run: &FitRun<'_>,
-) -> Result<Moved, FitError> {
+fn iterate(points: &Points, centres: &[f64], run: &FitRun<'_>) -> Result<Moved, FitError> {
     let width = points.width();
     let block = (CALL_WORK / centres.len().max(1)).max(1);
     let mut sums = vec![0.0; centres.len()];
     let mut counts = vec![0.0; centres.len() / width];
     for rows in points.values().chunks(block * width) {
         run.check()?;
-        let step = match algorithm {
-            SegmentsAlgorithm::LinfaKmeans => linfa_kmeans::step(rows, centres, width)?,
-        };
+        let step = linfa_kmeans::step(rows, centres, width)?;
         add(&mut sums, &step.sums);
         add(&mut counts, &step.counts);
     }

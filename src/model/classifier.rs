@@ -1,0 +1,282 @@
+//! Whether an event follows: churn, propensity, and any yes-or-no question about rows.
+//!
+//! One estimator with several algorithms. Whatever learns, the answer is made in the same way: a
+//! score in log-odds, a calibration fitted on later rows that turns it into a probability, a rank
+//! within the population, and exact contributions of the columns to the score.
+
+mod bins;
+
+mod grow;
+mod linear;
+mod linfa_regression;
+mod linfa_tree;
+mod objective;
+mod rules;
+mod scorecard;
+mod settings;
+mod smartcore_forest;
+mod stored;
+mod trees;
+mod validation;
+
+pub use self::rules::{Condition, Rule};
+pub use self::settings::{ClassifierAlgorithm, ClassifierSettings};
+
+use serde::{Deserialize, Serialize};
+
+use self::linear::Linear;
+use self::scorecard::Scorecard;
+use self::stored::Stored;
+use self::trees::Trees;
+use super::preprocessing::{ColumnChoice, Standardizer, check_columns};
+use super::probability::{Contribution, Prior, Probability, Scale, check_supervised, strongest};
+use super::{Calibration, CalibrationTrial, Estimator, FitError, FitRun, Model, PredictError};
+use crate::dataset::{FeatureMatrix, SupervisedData};
+
+/// What learns, and from which columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassifierEstimator {
+    /// Who learns.
+    pub algorithm: ClassifierAlgorithm,
+    /// Columns to use; transforms matter to the linear algorithms only.
+    pub columns: Vec<ColumnChoice>,
+    /// Hyper-parameters; each algorithm reads its own.
+    pub settings: ClassifierSettings,
+}
+
+/// A fitted classifier.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "Stored")]
+pub struct ClassifierModel {
+    algorithm: ClassifierAlgorithm,
+    /// All columns of the matrix it was fitted on, in order.
+    input: Vec<String>,
+    /// The levels of each categorical column among them; empty when there is none.
+    levels: Vec<Vec<String>>,
+    scorer: Scorer,
+    verdict: Verdict,
+    scale: Scale,
+}
+
+/// What turns a row into log-odds.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Scorer {
+    Linear(Linear),
+    Scorecard(Scorecard),
+    Trees(Trees),
+}
+
+/// How a fit went.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Whether the algorithm reached what it was looking for.
+    pub converged: bool,
+    /// Iterations of the solver, or rounds, or trees.
+    pub iterations: u64,
+    /// What else has to be said: separated classes, collinear columns, chosen settings.
+    pub notes: Vec<String>,
+}
+
+impl Estimator for ClassifierEstimator {
+    type Data = SupervisedData;
+    type Model = ClassifierModel;
+
+    fn fit(&self, data: &SupervisedData, run: &FitRun<'_>) -> Result<ClassifierModel, FitError> {
+        self.settings.check()?;
+        run.check()?;
+        check_supervised(data)?;
+        let (scorer, verdict) = run.install(|| self.learn(data, run))?;
+        let scores = |matrix: &FeatureMatrix| -> Vec<f64> { scorer.scores(matrix) };
+        let train_scores = scores(&data.train.features);
+        let later_scores = scores(&data.calibration.features);
+        let scale = Scale::fit(data, &train_scores, &later_scores, run)?;
+        let features = &data.train.features;
+        Ok(ClassifierModel {
+            algorithm: self.algorithm,
+            input: features.columns().to_vec(),
+            levels: features.all_levels().to_vec(),
+            scorer,
+            verdict,
+            scale,
+        })
+    }
+}
+
+impl ClassifierEstimator {
+    fn learn(
+        &self,
+        data: &SupervisedData,
+        run: &FitRun<'_>,
+    ) -> Result<(Scorer, Verdict), FitError> {
+        Ok(match self.algorithm {
+            ClassifierAlgorithm::LogisticRegression | ClassifierAlgorithm::LinfaLogistic => {
+                let (linear, verdict) = linear::fit(self, data, run)?;
+                (Scorer::Linear(linear), verdict)
+            }
+            ClassifierAlgorithm::Scorecard => {
+                let (card, verdict) = scorecard::fit(self, data, run)?;
+                (Scorer::Scorecard(card), verdict)
+            }
+            _ => {
+                let (trees, verdict) = trees::fit(self, data, run)?;
+                (Scorer::Trees(trees), verdict)
+            }
+        })
+    }
+}
+
+impl Scorer {
+    fn scores(&self, matrix: &FeatureMatrix) -> Vec<f64> {
+        match self {
+            Self::Linear(linear) => matrix.iter_rows().map(|row| linear.score(row)).collect(),
+            Self::Scorecard(card) => matrix.iter_rows().map(|row| card.score(row)).collect(),
+            Self::Trees(trees) => trees.scores(matrix),
+        }
+    }
+
+    fn base(&self) -> f64 {
+        match self {
+            Self::Linear(linear) => linear.base(),
+            Self::Scorecard(card) => card.base(),
+            Self::Trees(trees) => trees.base(),
+        }
+    }
+
+    /// What each column of the input adds.
+    fn parts(&self, row: &[f32], width: usize) -> Vec<f64> {
+        match self {
+            Self::Linear(linear) => linear.parts(row, width),
+            Self::Scorecard(card) => card.parts(row, width),
+            Self::Trees(trees) => trees.parts(row, width),
+        }
+    }
+
+    /// How much each column of the input matters, in any unit.
+    fn weights(&self, width: usize) -> Vec<f64> {
+        match self {
+            Self::Linear(linear) => linear.weights(width),
+            Self::Scorecard(card) => card.weights(width),
+            Self::Trees(trees) => trees.weights(width),
+        }
+    }
+}
+
+impl Model for ClassifierModel {
+    type Input = FeatureMatrix;
+    type Output = Probability;
+
+    fn predict(&self, input: &FeatureMatrix) -> Result<Vec<Probability>, PredictError> {
+        check_columns(&self.input, input.columns())?;
+        let scores = self.scorer.scores(input);
+        Ok(scores.into_iter().map(|score| self.scale.answer(score)).collect())
+    }
+}
+
+impl ClassifierModel {
+    /// Who learned.
+    pub fn algorithm(&self) -> ClassifierAlgorithm {
+        self.algorithm
+    }
+
+    /// How the fit went.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// Names of the columns of the matrix it was fitted on, in order.
+    pub fn input_columns(&self) -> &[String] {
+        &self.input
+    }
+
+    /// How scores become probabilities.
+    pub fn calibration(&self) -> &Calibration {
+        self.scale.calibration()
+    }
+
+    /// How the ways to calibrate did on rows of the later period that they were not fitted on;
+    /// `identity` is before calibration. Empty for models that were fitted before this was kept.
+    pub fn calibration_trials(&self) -> &[CalibrationTrial] {
+        self.scale.trials()
+    }
+
+    /// The answer for a customer about whom nothing is known.
+    pub fn prior(&self) -> Prior {
+        self.scale.prior()
+    }
+
+    /// The scores of all rows before calibration, in log-odds.
+    ///
+    /// # Errors
+    /// When the columns are not those of the fit.
+    pub fn scores(&self, input: &FeatureMatrix) -> Result<Vec<f64>, PredictError> {
+        check_columns(&self.input, input.columns())?;
+        Ok(self.scorer.scores(input))
+    }
+
+    /// What the contributions of a row are relative to: the score of the average training row for
+    /// linear algorithms, of a row without evidence for a scorecard, and the average score of the
+    /// training rows for trees.
+    pub fn base_score(&self) -> f64 {
+        self.scorer.base()
+    }
+
+    /// The numbers that standardise the columns of a linear algorithm.
+    pub fn standardizer(&self) -> Option<&Standardizer> {
+        match &self.scorer {
+            Scorer::Linear(linear) => Some(linear.standardizer()),
+            Scorer::Scorecard(_) | Scorer::Trees(_) => None,
+        }
+    }
+
+    /// Per column: name, change of the log-odds per standard deviation of the transformed column
+    /// and its standard error where there is one. Empty unless the algorithm is linear.
+    pub fn coefficients(&self) -> Vec<(String, f64, Option<f64>)> {
+        match &self.scorer {
+            Scorer::Linear(linear) => linear.coefficients(),
+            Scorer::Scorecard(_) | Scorer::Trees(_) => Vec::new(),
+        }
+    }
+
+    /// The columns that move this row's score most, at most `top`. All of them together add up to
+    /// the row's score less [`ClassifierModel::base_score`]: exactly for linear algorithms, and by
+    /// the Shapley values of the trees for the others.
+    ///
+    /// Empty for a row of another width, or one with an infinite value.
+    pub fn explain(&self, row: &[f32], top: usize) -> Vec<Contribution> {
+        if row.len() != self.input.len() || row.iter().any(|value| value.is_infinite()) {
+            return Vec::new();
+        }
+        let parts = self.scorer.parts(row, self.input.len());
+        let named = self.input.iter().zip(row).zip(parts);
+        let contribution = |((column, value), contribution): ((&String, &f32), f64)| Contribution {
+            column: column.clone(),
+            value: f64::from(*value),
+            contribution,
+        };
+        strongest(named.map(contribution).collect(), top)
+    }
+
+    /// Share of each column in what the model uses, largest first: of the absolute standardised
+    /// coefficients, of the information values, or of what splits gained.
+    pub fn importance(&self) -> Vec<(String, f64)> {
+        let weights = self.scorer.weights(self.input.len());
+        let sum: f64 = weights.iter().sum();
+        let named = self.input.iter().cloned().zip(weights);
+        let mut shares: Vec<(String, f64)> = named
+            .filter(|(_, weight)| *weight > 0.0)
+            .map(|(name, weight)| (name, weight / sum))
+            .collect();
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        shares
+    }
+
+    /// The leaves of a single tree as rules, from left to right; every row meets exactly one of
+    /// them. Empty for other algorithms.
+    pub fn rules(&self) -> Vec<Rule> {
+        match &self.scorer {
+            Scorer::Trees(trees) => trees.rules(&self.input, &self.levels),
+            Scorer::Linear(_) | Scorer::Scorecard(_) => Vec::new(),
+        }
+    }
+}

@@ -9,6 +9,14 @@ from pathlib import Path
 
 import environment
 
+LEARNERS = {
+    "kmeans": "scikit-learn and linfa",
+    "logistic": "scikit-learn and linfa",
+    "tree": "scikit-learn, LightGBM, XGBoost and linfa",
+    "forest": "scikit-learn, LightGBM, XGBoost and smartcore",
+    "boosting": "scikit-learn, LightGBM and XGBoost",
+}
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -26,6 +34,17 @@ def arguments() -> argparse.Namespace:
     lookup.add_argument("--seconds", type=float, default=60, help="stop a reader after this long [60]")
     lookup.add_argument("--in-process-command", help="a program that prints p50_us= and p99_us= of lookups without "
                         "a network; {data_directory} is replaced")
+    for name, peers in LEARNERS.items():
+        learner = commands.add_parser(name, help=f"fitting, against {peers}")
+        learner.add_argument("--rows", type=numbers, default=[10_000, 100_000, 1_000_000],
+                             help="numbers of rows [10000,100000,1000000]")
+        learner.add_argument("--threads", type=numbers, default=[1, 2], help="numbers of threads [1,2]")
+        learner.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts [5]")
+        learner.add_argument("--limit", type=int, default=120, help="CPU seconds per thread after which a run of a "
+                             "peer is ended and the peer left out from then on [120]")
+        learner.add_argument("--program", type=Path, help="the program that times Patron's learners "
+                             "[target/release/examples/kernels]")
+        learner.set_defaults(module="kernels")
     for command in (features, ingest, lookup):
         command.add_argument("--lines", type=int, default=1_000_000, help="lines to simulate [1000000]")
         command.add_argument("--data", type=Path, help="a directory with transactions.parquet and mapping.toml instead")
@@ -52,7 +71,7 @@ def main() -> int:
     from measure import Failed
 
     try:
-        return import_module(args.command).main(args)
+        return import_module(getattr(args, "module", args.command)).main(args)
     except (environment.Unavailable, Failed) as error:
         print(error, file=sys.stderr)
         return 2

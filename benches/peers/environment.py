@@ -13,6 +13,7 @@ ROOT = PEERS.parents[1]
 TARGET = ROOT / "target"
 WORK = TARGET / "peers"
 PATRON = TARGET / "release" / "patron"
+KERNELS = TARGET / "release" / "examples" / "kernels"
 THREADS = 2
 
 
@@ -40,3 +41,10 @@ def patron() -> Path:
     if not PATRON.exists():
         subprocess.run(["cargo", "build", "--release", "--locked"], cwd=ROOT, check=True)
     return PATRON
+
+
+def kernels() -> Path:
+    """The example that times the learners, which is made if it is not there. An old one is not noticed."""
+    if not KERNELS.exists():
+        subprocess.run(["cargo", "build", "--release", "--locked", "--example", "kernels"], cwd=ROOT, check=True)
+    return KERNELS

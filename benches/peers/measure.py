@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Sequence
 
 from environment import PEERS, THREADS
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,24 @@ class Failed(Exception):
     """A measured process failed."""
 
 
-def run(command: Sequence[str | Path]) -> Run:
-    """Runs a command to its end."""
-    environment = os.environ | {"POLARS_MAX_THREADS": str(THREADS), "OMP_NUM_THREADS": str(THREADS)}
+class OverLimit(Failed):
+    """A measured process used more CPU time than it may."""
+
+
+def run(command: Sequence[str | Path], threads: int = THREADS, cpu_limit: int | None = None) -> Run:
+    """Runs a command to its end, or until it has used so many seconds of CPU time."""
+    # Threads that spin while they wait take the cores from those that work.
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE"}
     parts = [str(part) for part in command]
+    limit = ["sh", "-c", 'ulimit -S -t "$0" && exec "$@"', str(cpu_limit)] if cpu_limit else []
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.NamedTemporaryFile() as result:
-        launch = [sys.executable, "-I", "-S", str(PEERS / "launch.py"), result.name, *parts]
+        launch = [sys.executable, "-I", "-S", str(PEERS / "launch.py"), result.name, *limit, *parts]
         subprocess.run(launch, stdout=out, stderr=err, env=environment, check=True)
         seconds, code, peak, cpu = result.read().decode().split()
         out.seek(0), err.seek(0)
         text, told = (file.read().decode(errors="replace") for file in (out, err))
+    if cpu_limit and int(code) == -signal.SIGXCPU:
+        raise OverLimit(f"{' '.join(parts[:3])} used more than {cpu_limit} s of CPU time")
     if code != "0":
         raise Failed(f"{' '.join(parts[:3])} ended with {code}: {' '.join(told.strip().splitlines()[-3:])[:400]}")
     values = pairs(text)
@@ -70,6 +81,10 @@ class Runs:
     @property
     def cpu_seconds(self) -> float:
         return statistics.median(run.cpu_seconds for run in self.runs)
+
+    def middle(self, key: str) -> float:
+        """Median of what the runs printed as `key=`."""
+        return statistics.median(float(run.values[key]) for run in self.runs)
 
     def span(self) -> str:
         times = [run.seconds for run in self.runs]

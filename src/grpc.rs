@@ -1,6 +1,7 @@
 //! The gRPC edge: wire types come in here and do not go further.
 
 mod convert;
+mod drift;
 mod features;
 mod jobs;
 mod models;

@@ -7,5 +7,5 @@
 mod payload;
 mod runner;
 
-pub use self::payload::{JobContext, JobPayload};
+pub use self::payload::{JobContext, JobPayload, training_reason};
 pub use self::runner::{JobRunner, JobSettings};

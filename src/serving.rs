@@ -11,4 +11,4 @@ pub use self::gather::{FeatureRows, Gathered, Input, RowSource};
 pub use self::predictor::{
     Answers, AsOfRule, ForecastAnswer, Note, Predictor, ProbabilityAnswer, Question, Row,
 };
-pub(crate) use self::predictor::{score_probabilities, score_segments};
+pub(crate) use self::predictor::{score_probabilities, score_rfm, score_segments};

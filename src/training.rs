@@ -5,9 +5,11 @@
 //! so that no two outcomes overlap (see [`Timeline`]). A version is registered whatever its
 //! quality, with its evaluation; it becomes the champion only when the gate lets it.
 
+mod drift;
 mod error;
 mod evaluation;
 mod forecasts;
+mod judging;
 mod panel;
 mod recipe;
 mod rows;
@@ -16,14 +18,17 @@ mod segmentation;
 mod supervised;
 mod timeline;
 
+pub use self::drift::{
+    ClosedWindow, DriftReference, DriftReport, FeatureDrift, WindowMetric, drift,
+};
 pub use self::error::TrainingError;
 pub use self::evaluation::{
-    Evaluation, ForecastEvaluation, ProbabilityEvaluation, SegmentsEvaluation, SeriesEvaluation,
-    SnapshotEvaluation,
+    Evaluation, ForecastEvaluation, ProbabilityEvaluation, RfmEvaluation, SegmentsEvaluation,
+    SeriesEvaluation, SliceEvaluation, SnapshotEvaluation,
 };
 pub use self::recipe::{
-    ChurnRecipe, ClusterRange, Clusters, ForecastRecipe, GateRule, InvalidRecipe, Measure,
-    PropensityRecipe, Recipe, SegmentsRecipe, SeriesChoice, SnapshotRule,
+    ClusterRange, Clusters, EventRecipe, ForecastRecipe, GateMetric, GateRule, InvalidRecipe,
+    Measure, Recipe, RfmRecipe, SegmentsRecipe, SeriesChoice, SnapshotRule,
 };
 pub use self::run::{Training, TrainingRequest, TrainingResult};
 pub use self::timeline::{Timeline, data_as_of};

@@ -79,6 +79,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "transaction",
             "dataset",
+            "metrics",
             "feature",
             "model",
             "store",
@@ -97,6 +98,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "transaction",
+            "metrics",
             "feature",
             "model",
             "simulation",
@@ -126,9 +128,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("linfa", &LINFA),
     ("linfa_clustering", &["model/segments/linfa_kmeans.rs"]),
-    ("linfa_logistic", &["model/churn/linfa_logistic.rs"]),
-    ("linfa_trees", &["model/propensity/linfa_tree.rs"]),
-    ("smartcore", &["model/forecast/smartcore_ridge.rs"]),
+    ("linfa_logistic", &["model/classifier/linfa_regression.rs"]),
+    ("linfa_trees", &["model/classifier/linfa_tree.rs"]),
+    ("smartcore", &["model/forecast/smartcore_ridge.rs", "model/classifier/smartcore_forest.rs"]),
     ("parquet", &["ingest", "historical", "scoring", "simulation"]),
     ("arrow_array", &["ingest", "historical", "scoring", "simulation"]),
     ("clap", &["cli", "config"]),
@@ -137,8 +139,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
 
 const LINFA: [&str; 3] = [
     "model/segments/linfa_kmeans.rs",
-    "model/churn/linfa_logistic.rs",
-    "model/propensity/linfa_tree.rs",
+    "model/classifier/linfa_regression.rs",
+    "model/classifier/linfa_tree.rs",
 ];
 
 /// Lines that a source file may have before it must be split.

@@ -43,6 +43,10 @@ mod training;
 #[path = "it/evaluation.rs"]
 mod evaluation;
 
+/// Gates, drift, scores of recency, frequency and monetary value, and every algorithm in service.
+#[path = "it/learning.rs"]
+mod learning;
+
 /// Answers about customers.
 #[path = "it/predict.rs"]
 mod predict;
@@ -82,6 +86,10 @@ mod crash;
 /// A simulated shop: its import, and its features in files.
 #[path = "it/simulated.rs"]
 mod simulated;
+
+/// Learned probabilities against the true ones of a simulated shop.
+#[path = "it/truth.rs"]
+mod truth;
 
 /// Nothing that was acknowledged is lost.
 #[path = "it/durability.rs"]

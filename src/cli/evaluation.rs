@@ -5,7 +5,7 @@ mod curves;
 use serde_json::{Value, json};
 
 use crate::grpc::proto::{EvaluationMetric, ModelVersion};
-use crate::training::{Evaluation, ForecastEvaluation, SegmentsEvaluation};
+use crate::training::{Evaluation, ForecastEvaluation, RfmEvaluation, SegmentsEvaluation};
 
 use super::figure::{count, figure, metric, percent};
 use super::table::Table;
@@ -61,6 +61,7 @@ pub(super) fn evaluation_text(version: &ModelVersion) -> String {
     match evaluation {
         Evaluation::Probability(evaluation) => curves::text(&evaluation, &metrics),
         Evaluation::Segments(evaluation) => segments_text(&evaluation, &metrics),
+        Evaluation::Rfm(evaluation) => rfm_text(&evaluation),
         Evaluation::Forecast(evaluation) => forecast_text(&evaluation, &metrics),
     }
 }
@@ -88,6 +89,21 @@ fn segments_text(evaluation: &SegmentsEvaluation, metrics: &Table) -> String {
     }
     let as_of = evaluation.as_of;
     format!("{rows} customers as of {as_of}\n\n{metrics}\n{profile}\n{descriptions}")
+}
+
+fn rfm_text(evaluation: &RfmEvaluation) -> String {
+    let mut sizes = Table::new(["segment", ">customers", ">share"]);
+    for size in &evaluation.sizes {
+        sizes.row([size.segment.to_string(), count(size.size), percent(size.share)]);
+    }
+    let mut edges = Table::new(["score changes at", "from the worst to the best"]);
+    for (name, values) in ["recency", "frequency", "monetary"].into_iter().zip(&evaluation.edges) {
+        let values: Vec<String> = values.iter().map(|value| figure(*value)).collect();
+        edges.row([name.to_owned(), values.join("  ")]);
+    }
+    let (rows, as_of) = (count(evaluation.rows as u64), evaluation.as_of);
+    let naming = evaluation.naming;
+    format!("{rows} customers as of {as_of}, names by table {naming}\n\n{sizes}\n{edges}")
 }
 
 fn forecast_text(evaluation: &ForecastEvaluation, metrics: &Table) -> String {

@@ -1,5 +1,6 @@
 //! `patron models`: shows models and versions, promotes and rolls back.
 
+mod drift;
 mod listing;
 
 use clap::{Args, Subcommand};
@@ -57,7 +58,12 @@ enum ModelsAction {
         /// The alias
         #[arg(long, default_value = "champion")]
         alias: String,
+        /// Make a version the champion that did not pass its gate; the audit says so
+        #[arg(long)]
+        force: bool,
     },
+    /// Compare the customers of today with those that a version was judged on
+    Drift(drift::DriftArgs),
     /// Point an alias back to the version that it pointed to before
     Rollback {
         /// Name of the model
@@ -98,9 +104,10 @@ pub(super) async fn run(args: ModelsArgs, session: &mut Session) -> Result<(), F
             let version = version(&session.connect().await?, &model).await?;
             session.output.report(&VersionDetails { version, evaluation })?;
         }
-        ModelsAction::Promote { name, version, alias } => {
-            promote(session, name, version, alias).await?;
+        ModelsAction::Promote { name, version, alias, force } => {
+            promote(session, name, (version, force), alias).await?;
         }
+        ModelsAction::Drift(args) => drift::run(args, session).await?,
         ModelsAction::Rollback { name, alias } => roll_back(session, name, alias).await?,
         ModelsAction::Delete { name, version } => delete(session, name, version).await?,
     }
@@ -147,7 +154,7 @@ pub(super) async fn version(
 async fn promote(
     session: &mut Session,
     model: String,
-    version: i64,
+    (version, force): (i64, bool),
     alias: String,
 ) -> Result<(), Failure> {
     let request = SetModelAliasRequest {
@@ -156,6 +163,7 @@ async fn promote(
         version,
         etag: String::new(),
         request_id: request_id(None),
+        force,
     };
     let alias = session.connect().await?.models().set_model_alias(request).await?.into_inner();
     Ok(session.output.report(&Alias(alias))?)
@@ -181,6 +189,7 @@ async fn roll_back(session: &mut Session, model: String, alias: String) -> Resul
         version: current.previous_version,
         etag: current.etag,
         request_id: request_id(None),
+        force: false,
     };
     let alias = services.models().set_model_alias(request).await?.into_inner();
     Ok(session.output.report(&Alias(alias))?)

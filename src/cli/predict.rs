@@ -1,4 +1,4 @@
-//! `patron predict`: segments, churn and propensity of some customers.
+//! `patron predict`: segments, scores, churn and propensity of some customers.
 
 mod answer;
 mod rows;
@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::grpc::proto::assign_rfm_request::Input as RfmInput;
 use crate::grpc::proto::assign_segments_request::Input as SegmentsInput;
 use crate::grpc::proto::predict_churn_request::Input as ChurnInput;
 use crate::grpc::proto::predict_propensity_request::Input as PropensityInput;
 use crate::grpc::proto::{
-    AssignSegmentsRequest, CustomerIds, ModelSelector, PredictChurnRequest,
+    AssignRfmRequest, AssignSegmentsRequest, CustomerIds, ModelSelector, PredictChurnRequest,
     PredictPropensityRequest,
 };
 
@@ -36,6 +37,8 @@ pub(super) struct PredictArgs {
 enum What {
     /// Which segment each customer belongs to
     Segments(QuestionArgs),
+    /// Scores of recency, frequency and monetary value
+    Rfm(QuestionArgs),
     /// How likely each customer buys nothing in the horizon
     Churn(QuestionArgs),
     /// How likely each customer buys in the horizon
@@ -79,6 +82,7 @@ struct RowsArgs {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     Segments,
+    Rfm,
     Churn,
     Propensity,
 }
@@ -98,6 +102,7 @@ pub(super) struct Question {
 pub(super) async fn run(args: PredictArgs, session: &mut Session) -> Result<(), Failure> {
     let question = match args.what {
         What::Segments(args) => args.check(Kind::Segments)?,
+        What::Rfm(args) => args.check(Kind::Rfm)?,
         What::Churn(args) => args.check(Kind::Churn)?,
         What::Propensity(args) => args.check(Kind::Propensity)?,
     };
@@ -146,6 +151,10 @@ impl Question {
                 let response = client.assign_segments(self.segments()).await?.into_inner();
                 Answer::segments(names, response)
             }
+            Kind::Rfm => {
+                let response = client.assign_rfm(self.rfm()).await?.into_inner();
+                Answer::rfm(names, response)
+            }
             Kind::Churn => {
                 let response = client.predict_churn(self.churn()).await?.into_inner();
                 Answer::churn(names, response)
@@ -168,6 +177,18 @@ impl Question {
             input: Some(match self.rows {
                 Rows::Customers(ids) => SegmentsInput::CustomerIds(CustomerIds { ids }),
                 Rows::Features(block) => SegmentsInput::Features(block),
+            }),
+        }
+    }
+
+    fn rfm(self) -> AssignRfmRequest {
+        AssignRfmRequest {
+            model: self.model,
+            selector: self.selector,
+            as_of: self.as_of,
+            input: Some(match self.rows {
+                Rows::Customers(ids) => RfmInput::CustomerIds(CustomerIds { ids }),
+                Rows::Features(block) => RfmInput::Features(block),
             }),
         }
     }

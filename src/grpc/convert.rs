@@ -226,6 +226,7 @@ pub(super) fn wire_series_key(key: &SeriesKey) -> proto::SeriesKey {
 pub(super) fn wire_kind(kind: ModelKind) -> proto::ModelKind {
     match kind {
         ModelKind::Segments => proto::ModelKind::Segments,
+        ModelKind::Rfm => proto::ModelKind::Rfm,
         ModelKind::Churn => proto::ModelKind::Churn,
         ModelKind::Propensity => proto::ModelKind::Propensity,
         ModelKind::Forecast => proto::ModelKind::Forecast,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::app::App;
 use crate::repository::{
@@ -15,9 +15,10 @@ use super::blocking;
 use super::convert::{
     Page, required_alias, required_model, selector, version, wire_kind, wire_metric, wire_time,
 };
+use super::drift;
 use super::proto::{self, model_service_server::ModelService};
 use super::repeat::once;
-use super::status::{from_repository, from_store, invalid_field};
+use super::status::{from_repository, from_store, invalid_field, status};
 
 /// Serves the repository.
 #[derive(Clone, Debug)]
@@ -69,6 +70,13 @@ impl ModelService for Models {
         request: Request<proto::GetModelVersionRequest>,
     ) -> Result<Response<proto::ModelVersion>, Status> {
         self.run(move |app| get_version(app, request.into_inner())).await
+    }
+
+    async fn get_model_drift(
+        &self,
+        request: Request<proto::GetModelDriftRequest>,
+    ) -> Result<Response<proto::ModelDrift>, Status> {
+        self.run(move |app| drift::get(app, request.into_inner())).await
     }
 
     async fn set_model_alias(
@@ -245,13 +253,42 @@ fn set_alias(
     let etag = Some(request.etag.as_str()).filter(|etag| !etag.is_empty());
     once(app.control(), "SetModelAlias", &request.request_id, request, || {
         let fail = |error: RepositoryError| from_repository(&error);
+        let passes = passes_gate(app, &name, &alias, number)?;
+        if !passes && !request.force {
+            return Err(gate_not_passed(app, &name, number));
+        }
         let target = repository(app).set_alias(&name, &alias, number, etag).map_err(fail)?;
         app.catalog().refresh().map_err(fail)?;
         let detail = format!("{alias} -> {number}");
-        audit(app, "alias.set", &name, &detail)?;
+        audit(app, if passes { "alias.set" } else { "alias.force" }, &name, &detail)?;
         let etag = repository(app).aliases(&name).map_err(fail)?.etag();
         Ok(wire_alias(&name, &alias, &target, etag))
     })
+}
+
+/// Whether an alias may move to a version: `champion` only to one that passed its gate, or to the
+/// one that it pointed to before. What is not there is told by the move itself.
+fn passes_gate(
+    app: &App,
+    name: &ModelName,
+    alias: &AliasName,
+    number: Version,
+) -> Result<bool, Status> {
+    if *alias != AliasName::champion() {
+        return Ok(true);
+    }
+    let aliases = repository(app).aliases(name).map_err(|error| from_repository(&error))?;
+    let was_there = |target: &Alias| target.version == number || target.previous == Some(number);
+    let passed = repository(app).manifest(name, number).map(|manifest| manifest.gate.passed);
+    Ok(aliases.get(alias).is_some_and(was_there) || passed.unwrap_or(true))
+}
+
+fn gate_not_passed(app: &App, name: &ModelName, number: Version) -> Status {
+    let manifest = repository(app).manifest(name, number);
+    let reason = manifest.map(|manifest| manifest.gate.reason).unwrap_or_default();
+    let message =
+        format!("{name}/{number} did not pass its gate: {reason}; set force to promote it anyway");
+    status(Code::FailedPrecondition, "GATE_NOT_PASSED", message)
 }
 
 fn delete_alias(

@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod forecast;
+mod rfm;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -60,6 +61,22 @@ impl Predictions {
             let answers = app.predictor().segments(&asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
             segments_response(&asked, &answers, (all_distances, include_catalogue), &request_id)
+        })
+        .await
+    }
+
+    async fn rfm(
+        &self,
+        request: proto::AssignRfmRequest,
+        request_id: String,
+    ) -> Result<proto::AssignRfmResponse, Status> {
+        let proto::AssignRfmRequest { model, selector, as_of, input } = request;
+        let input = input.map(ask::Input::from);
+        let head = Head { model, selector, input, as_of, explain: 0 };
+        self.run(head, ModelKind::Rfm, move |app, asked| {
+            let answers = app.predictor().rfm(&asked.question);
+            let answers = answers.map_err(|error| from_serving(&error))?;
+            rfm::response(&asked, &answers, &request_id)
         })
         .await
     }
@@ -179,6 +196,7 @@ macro_rules! answer_each {
 #[tonic::async_trait]
 impl PredictionService for Predictions {
     type StreamAssignSegmentsStream = Items<proto::StreamAssignSegmentsResponse>;
+    type StreamAssignRfmStream = Items<proto::StreamAssignRfmResponse>;
     type StreamPredictChurnStream = Items<proto::StreamPredictChurnResponse>;
     type StreamPredictPropensityStream = Items<proto::StreamPredictPropensityResponse>;
     type StreamForecastStream = Items<proto::StreamForecastResponse>;
@@ -189,6 +207,14 @@ impl PredictionService for Predictions {
     ) -> Result<Response<proto::AssignSegmentsResponse>, Status> {
         let id = request_id(&request);
         self.segments(request.into_inner(), id).await.map(Response::new)
+    }
+
+    async fn assign_rfm(
+        &self,
+        request: Request<proto::AssignRfmRequest>,
+    ) -> Result<Response<proto::AssignRfmResponse>, Status> {
+        let id = request_id(&request);
+        self.rfm(request.into_inner(), id).await.map(Response::new)
     }
 
     async fn predict_churn(
@@ -226,6 +252,20 @@ impl PredictionService for Predictions {
             StreamAssignSegmentsRequest,
             StreamAssignSegmentsResponse,
             stream_assign_segments_response
+        )
+    }
+
+    async fn stream_assign_rfm(
+        &self,
+        request: Request<Streaming<proto::StreamAssignRfmRequest>>,
+    ) -> Result<Response<Self::StreamAssignRfmStream>, Status> {
+        answer_each!(
+            self,
+            request,
+            rfm,
+            StreamAssignRfmRequest,
+            StreamAssignRfmResponse,
+            stream_assign_rfm_response
         )
     }
 

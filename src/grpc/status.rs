@@ -75,6 +75,8 @@ pub(super) fn code_of(reason: &str) -> Code {
         | "MODEL_NOT_READY"
         | "VERSION_IN_USE"
         | "NOT_ENOUGH_DATA"
+        | "GATE_NOT_PASSED"
+        | "NO_REFERENCE"
         | "TOO_MANY_REFUSALS" => Code::FailedPrecondition,
         "REQUEST_ID_REUSED" | "OUTPUT_EXISTS" => Code::AlreadyExists,
         "ETAG_MISMATCH" => Code::Aborted,

@@ -115,7 +115,8 @@ fn import_reason(error: &ImportError) -> &'static str {
     }
 }
 
-fn training_reason(error: &TrainingError) -> &'static str {
+/// The reason under which callers are told that a training, or what reads like one, failed.
+pub fn training_reason(error: &TrainingError) -> &'static str {
     match error {
         TrainingError::Recipe(_) => "INVALID_RECIPE",
         TrainingError::Fit(FitError::Setting { .. } | FitError::UnknownColumn { .. }) => {
@@ -125,6 +126,7 @@ fn training_reason(error: &TrainingError) -> &'static str {
         | TrainingError::HistoryTooShort { .. }
         | TrainingError::NoData { .. }
         | TrainingError::NoPopulation { .. } => "NOT_ENOUGH_DATA",
+        TrainingError::NoReference { .. } => "NO_REFERENCE",
         TrainingError::Repository(error) => repository_reason(error),
         TrainingError::Store(error) => store_reason(error),
         _ => "INTERNAL",

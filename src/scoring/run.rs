@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FitError, FitRun, ModelKind};
+use crate::model::{FitError, FitRun, ModelKind, RfmAssignment};
 use crate::repository::{AliasName, ModelName, Version};
 use crate::serving::{
-    ModelCatalog, Selector, ServedModel, ServingError, score_probabilities, score_segments,
+    ModelCatalog, Row, Selector, ServedModel, ServingError, score_probabilities, score_rfm,
+    score_segments,
 };
 use crate::store::{StoreError, TransactionStore};
 use crate::transaction::{
@@ -233,6 +234,14 @@ fn score<'a>(
     histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
     as_of: Timestamp,
 ) -> Result<Vec<Column>, ServingError> {
+    if served.manifest().kind == ModelKind::Rfm {
+        let rows = score_rfm(served, symbols, histories, as_of)?;
+        let text = |read: fn(&RfmAssignment) -> String| {
+            let of = |row: &Row<Option<RfmAssignment>>| row.answer.as_ref().map(read);
+            Column::Text(rows.iter().map(|row| of(row).unwrap_or_default()).collect())
+        };
+        return Ok(vec![text(|row| row.segment.to_string()), text(|row| row.cell.clone())]);
+    }
     if served.manifest().kind != ModelKind::Segments {
         let rows = score_probabilities(served, symbols, histories, as_of)?;
         let numbers = |read: fn(&crate::model::Probability) -> f64| {
@@ -265,6 +274,9 @@ fn columns(models: &[Arc<ServedModel>]) -> Vec<(String, bool)> {
                 (format!("{model}_distance"), false),
                 (format!("{model}_confidence"), false),
             ],
+            ModelKind::Rfm => {
+                vec![(format!("{model}_segment"), true), (format!("{model}_cell"), true)]
+            }
             _ => vec![
                 (format!("{model}_probability"), false),
                 (format!("{model}_percentile"), false),

@@ -29,6 +29,11 @@ impl ServedModel {
         Self { loaded, features: ArcSwapOption::empty() }
     }
 
+    /// The version as the repository loaded it.
+    pub fn loaded(&self) -> &LoadedModel {
+        &self.loaded
+    }
+
     /// What it is.
     pub fn manifest(&self) -> &Manifest {
         &self.loaded.manifest

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dataset::SeriesKey;
 use crate::model::{
-    Contribution, FittedModel, ForecastQuery, Model, ModelKind, Prior, Probability,
+    Contribution, FittedModel, ForecastQuery, Model, ModelKind, Prior, Probability, RfmAssignment,
     SegmentAssignment, SeriesForecast,
 };
 use crate::repository::ModelName;
@@ -161,6 +161,14 @@ impl Predictor {
         self.answer(ModelKind::Segments, question, answer_segments)
     }
 
+    /// The scores of each row; `None` for a customer without history.
+    ///
+    /// # Errors
+    /// When the model is not there or of another kind, or the input is not the model's.
+    pub fn rfm(&self, question: &Question) -> Result<Answers<Option<RfmAssignment>>, ServingError> {
+        self.answer(ModelKind::Rfm, question, answer_rfm)
+    }
+
     /// Forecasts by key; all series when `keys` is empty, the whole horizon when none is given.
     ///
     /// # Errors
@@ -245,22 +253,26 @@ pub(crate) fn score_segments<'a>(
     answer_segments(served, &from_histories(served, symbols, histories, as_of)?, 0)
 }
 
+/// Scores for histories that were read by the caller, as a batch run does.
+pub(crate) fn score_rfm<'a>(
+    served: &ServedModel,
+    symbols: &Arc<SymbolTable>,
+    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
+    as_of: Timestamp,
+) -> Result<Vec<Row<Option<RfmAssignment>>>, ServingError> {
+    answer_rfm(served, &from_histories(served, symbols, histories, as_of)?, 0)
+}
+
 fn answer_probabilities(
     served: &ServedModel,
     gathered: &Gathered,
     explain: usize,
 ) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
     let matrix = &gathered.matrix;
-    let (answers, prior) = match served.model() {
-        FittedModel::Churn(model) => (model.predict(matrix)?, model.prior()),
-        FittedModel::Propensity(model) => (model.predict(matrix)?, model.prior()),
-        _ => return Err(wrong_kind(served, ModelKind::Churn)),
-    };
-    let reasons = |row: &[f32]| match served.model() {
-        FittedModel::Churn(model) => model.explain(row, explain),
-        FittedModel::Propensity(model) => model.explain(row, explain),
-        _ => Vec::new(),
-    };
+    let model = served.model().classifier();
+    let model = model.ok_or_else(|| wrong_kind(served, ModelKind::Churn))?;
+    let (answers, prior) = (model.predict(matrix)?, model.prior());
+    let reasons = |row: &[f32]| model.explain(row, explain);
     let complete = |source, probability| match source {
         RowSource::Prior => ProbabilityAnswer {
             probability: Probability {
@@ -296,6 +308,19 @@ fn answer_segments(
     };
     let reasons = |row: &[f32]| model.explain(row, explain);
     Ok(rows(served, gathered, explain, answers, reasons, complete))
+}
+
+fn answer_rfm(
+    served: &ServedModel,
+    gathered: &Gathered,
+    explain: usize,
+) -> Result<Vec<Row<Option<RfmAssignment>>>, ServingError> {
+    let FittedModel::Rfm(model) = served.model() else {
+        return Err(wrong_kind(served, ModelKind::Rfm));
+    };
+    let answers = model.predict(&gathered.matrix)?;
+    let complete = |source, answer| (source != RowSource::Prior).then_some(answer);
+    Ok(rows(served, gathered, explain, answers, |_| Vec::new(), complete))
 }
 
 fn rows<A, T>(

@@ -38,6 +38,16 @@ pub enum TrainingError {
         /// The as-of date.
         as_of: String,
     },
+    /// The version keeps no reference population.
+    #[error(
+        "{model}/{version} keeps no reference population; train it again, or name a model of features"
+    )]
+    NoReference {
+        /// The model.
+        model: String,
+        /// The version.
+        version: u64,
+    },
     /// The estimator refused the data.
     #[error(transparent)]
     Fit(#[from] FitError),

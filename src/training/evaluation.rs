@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::SeriesKey;
 use crate::metrics::{
-    DecileGain, ReliabilityBin, average_precision, brier_score, expected_calibration_error,
-    gains_and_lift, ks_statistic, log_loss, reliability_bins, roc_auc,
+    CalibrationLine, DecileGain, MeasureDifference, MeasureInterval, ReliabilityBin,
+    average_precision, brier_score, expected_calibration_error, gains_and_lift, ks_statistic,
+    log_loss, reliability_bins, roc_auc,
 };
-use crate::model::{Rule, Segment};
+use crate::model::{CalibrationTrial, DependenceCurve, RfmNaming, RfmSize, Rule, Segment};
 use crate::repository::Metric;
 use crate::transaction::Timestamp;
+
+use super::drift::DriftReference;
 
 /// Bins of the calibration error.
 const RELIABILITY_BINS: usize = 10;
@@ -21,11 +24,26 @@ const RELIABILITY_BINS: usize = 10;
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Evaluation {
     /// Churn and propensity.
-    Probability(ProbabilityEvaluation),
+    Probability(Box<ProbabilityEvaluation>),
     /// Segments.
     Segments(SegmentsEvaluation),
+    /// Recency, frequency and monetary value.
+    Rfm(RfmEvaluation),
     /// Forecasts.
     Forecast(ForecastEvaluation),
+}
+
+impl Evaluation {
+    /// The population that drift is measured against; `None` for forecasts and for versions of
+    /// programs that did not keep it.
+    pub fn reference(&self) -> Option<&DriftReference> {
+        match self {
+            Self::Probability(evaluation) => evaluation.reference.as_ref(),
+            Self::Segments(evaluation) => evaluation.reference.as_ref(),
+            Self::Rfm(evaluation) => evaluation.reference.as_ref(),
+            Self::Forecast(_) => None,
+        }
+    }
 }
 
 /// Probabilities on the hold-out.
@@ -39,18 +57,61 @@ pub struct ProbabilityEvaluation {
     pub positives: usize,
     /// How the scores were turned into probabilities.
     pub calibration: String,
+    /// How the ways to calibrate did on rows of the calibration window that they were not fitted
+    /// on; `identity` is before calibration.
+    #[serde(default)]
+    pub calibration_trials: Vec<CalibrationTrial>,
+    /// Slope and intercept of the outcomes on the predicted log-odds: 1 and 0 where all is well.
+    #[serde(default)]
+    pub calibration_line: Option<CalibrationLine>,
     /// Metrics by name, with those of the baselines `base_rate` and `recency` and of the champion.
     pub metrics: BTreeMap<String, Metric>,
+    /// 95 % intervals of the metrics by bootstrap over customers.
+    #[serde(default)]
+    pub intervals: Vec<MeasureInterval>,
+    /// This version less the champion, on the same rows, by the same bootstrap.
+    #[serde(default)]
+    pub differences: Vec<MeasureDifference>,
     /// Predicted against observed, by tenths of the hold-out.
     pub reliability: Vec<ReliabilityBin>,
     /// Gain and cumulative lift by decile.
     pub gains: Vec<DecileGain>,
     /// Every date, with what the rows there were used for.
     pub snapshots: Vec<SnapshotEvaluation>,
-    /// Weight of each feature: absolute standardised coefficient, or decrease of impurity.
+    /// The hold-out by how often its customers had bought.
+    #[serde(default)]
+    pub slices: Vec<SliceEvaluation>,
+    /// Weight of each feature: absolute standardised coefficient, or what splits gained.
     pub importance: Vec<(String, f64)>,
+    /// Standardised coefficients and their standard errors; empty for trees.
+    #[serde(default)]
+    pub coefficients: Vec<(String, f64, Option<f64>)>,
+    /// How the mean answer moves with the weightiest features.
+    #[serde(default)]
+    pub dependence: Vec<DependenceCurve>,
     /// The tree in words; empty for other algorithms.
     pub rules: Vec<Rule>,
+    /// What else has to be said of the fit: settings that were chosen, separated classes.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// The hold-out's features and probabilities, to measure drift against.
+    #[serde(default)]
+    pub reference: Option<DriftReference>,
+}
+
+/// A part of the hold-out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SliceEvaluation {
+    /// Which.
+    pub slice: String,
+    /// Its rows.
+    pub rows: usize,
+    /// Share of them with the event.
+    pub event_rate: f64,
+    /// Mean predicted probability.
+    pub mean_predicted: f64,
+    /// Area under the ROC curve; absent when all rows have one outcome.
+    pub roc_auc: Option<f64>,
 }
 
 /// One date.
@@ -83,6 +144,27 @@ pub struct SegmentsEvaluation {
     pub segments: Vec<Segment>,
     /// Names of the columns of the segments' centroids and medians.
     pub columns: Vec<String>,
+    /// The customers' features, to measure drift against.
+    #[serde(default)]
+    pub reference: Option<DriftReference>,
+}
+
+/// Scores of the rows they were cut from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RfmEvaluation {
+    /// As-of date of the rows.
+    pub as_of: Timestamp,
+    /// Rows.
+    pub rows: usize,
+    /// The table that names cells.
+    pub naming: RfmNaming,
+    /// The segments that have customers.
+    pub sizes: Vec<RfmSize>,
+    /// Where the scores of recency, frequency and monetary value change.
+    pub edges: [Vec<f64>; 3],
+    /// The customers' features, to measure drift against.
+    #[serde(default)]
+    pub reference: Option<DriftReference>,
 }
 
 /// Forecasts of the last periods, made without them.

@@ -1,11 +1,14 @@
 //! `recipe.toml`: what to train, on whom, over which windows, and when to promote.
 
+mod event;
+
+pub use self::event::EventRecipe;
+
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Frequency;
-use crate::model::{
-    ChurnAlgorithm, ForecastAlgorithm, ModelKind, PropensityAlgorithm, SegmentsAlgorithm,
-};
+use crate::metrics;
+use crate::model::{ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
 
 /// A recipe of one kind. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -13,10 +16,12 @@ use crate::model::{
 pub enum Recipe {
     /// k-means.
     Segments(SegmentsRecipe),
-    /// Logistic regression.
-    Churn(ChurnRecipe),
-    /// Decision tree.
-    Propensity(PropensityRecipe),
+    /// Recency, frequency and monetary value.
+    Rfm(RfmRecipe),
+    /// Who stops buying.
+    Churn(EventRecipe),
+    /// Who buys.
+    Propensity(EventRecipe),
     /// Sales by period.
     Forecast(ForecastRecipe),
 }
@@ -71,71 +76,27 @@ pub struct ClusterRange {
     pub most: usize,
 }
 
-/// Customers who stop buying.
+/// Scores of recency, frequency and monetary value.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChurnRecipe {
-    /// Who fits.
-    #[serde(default)]
-    pub algorithm: ChurnAlgorithm,
-    /// Seed.
+pub struct RfmRecipe {
+    /// Seed; nothing is drawn.
     #[serde(default = "default_seed")]
     pub seed: u64,
     /// Customers who bought in so many days before the as-of date.
     pub active_days: u32,
-    /// A customer who buys nothing in so many days churned.
-    pub horizon_days: u32,
-    /// Past as-of dates to learn from.
-    #[serde(default)]
-    pub snapshots: SnapshotRule,
-    /// Features to use; all when absent.
-    pub columns: Option<Vec<String>>,
-    /// Strength of the L2 penalty; scikit-learn's `C` is `1 / l2`.
-    #[serde(default = "default_l2")]
-    pub l2: f64,
-    /// Most iterations.
-    #[serde(default = "default_iterations")]
-    pub max_iterations: u64,
-    /// Largest gradient per row that counts as zero.
-    #[serde(default = "default_gradient")]
-    pub tolerance: f64,
-    /// When to promote.
-    #[serde(default)]
-    pub gate: GateRule,
-}
-
-/// Customers who buy, anything or something.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct PropensityRecipe {
-    /// Who fits.
-    #[serde(default)]
-    pub algorithm: PropensityAlgorithm,
-    /// Seed.
-    #[serde(default = "default_seed")]
-    pub seed: u64,
-    /// Customers who bought in so many days before the as-of date.
-    pub active_days: u32,
-    /// The purchase happens within so many days.
-    pub horizon_days: u32,
-    /// Only purchases of this product count.
-    pub product: Option<String>,
-    /// Only purchases from this category (the first part of the path) count.
-    pub category: Option<String>,
-    /// Past as-of dates to learn from.
-    #[serde(default)]
-    pub snapshots: SnapshotRule,
-    /// Features to use; all when absent.
-    pub columns: Option<Vec<String>>,
-    /// Most questions between the root and a leaf.
-    #[serde(default = "default_depth")]
-    pub max_depth: usize,
-    /// Fewest training rows in a leaf.
-    #[serde(default = "default_leaf")]
-    pub min_leaf: usize,
-    /// Smallest decrease of impurity that is worth a split.
-    #[serde(default = "default_gain")]
-    pub min_gain: f64,
+    /// How many scores each of the three has, 2 to 9.
+    #[serde(default = "default_scores")]
+    pub scores: u8,
+    /// The feature of recency; less is better.
+    #[serde(default = "default_recency")]
+    pub recency: String,
+    /// The feature of frequency; more is better.
+    #[serde(default = "default_frequency")]
+    pub frequency: String,
+    /// The feature of monetary value; more is better.
+    #[serde(default = "default_monetary")]
+    pub monetary: String,
     /// When to promote.
     #[serde(default)]
     pub gate: GateRule,
@@ -218,20 +179,73 @@ impl Default for SnapshotRule {
 }
 
 /// When a new version becomes the champion.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateRule {
     /// Move the alias `champion` to a version that converged, beat its baselines and did not lose
     /// to the champion on the same hold-out.
     pub promote: bool,
+    /// By which metric versions of a probability are compared.
+    pub metric: GateMetric,
+    /// Largest expected calibration error on the hold-out, 0 to 1, of a version that may serve.
+    pub max_calibration_error: f64,
+}
+
+/// A metric of probabilities.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateMetric {
+    /// Mean negative log-likelihood.
+    #[default]
+    LogLoss,
+    /// Mean squared error.
+    BrierScore,
+    /// Area under the ROC curve.
+    RocAuc,
+    /// Area under precision over recall.
+    AveragePrecision,
+}
+
+impl GateMetric {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LogLoss => "log_loss",
+            Self::BrierScore => "brier_score",
+            Self::RocAuc => "roc_auc",
+            Self::AveragePrecision => "average_precision",
+        }
+    }
+
+    /// The measure of that name.
+    pub const fn measure(self) -> metrics::Measure {
+        match self {
+            Self::LogLoss => metrics::Measure::LogLoss,
+            Self::BrierScore => metrics::Measure::BrierScore,
+            Self::RocAuc => metrics::Measure::RocAuc,
+            Self::AveragePrecision => metrics::Measure::AveragePrecision,
+        }
+    }
 }
 
 impl Default for GateRule {
     fn default() -> Self {
-        Self { promote: true }
+        Self { promote: true, metric: GateMetric::default(), max_calibration_error: 0.1 }
     }
 }
 
+const fn default_scores() -> u8 {
+    5
+}
+fn default_recency() -> String {
+    "recency_days".to_owned()
+}
+fn default_frequency() -> String {
+    "visits".to_owned()
+}
+fn default_monetary() -> String {
+    "spend".to_owned()
+}
 const fn default_seed() -> u64 {
     1
 }
@@ -242,21 +256,6 @@ const fn default_iterations() -> u64 {
     300
 }
 const fn default_tolerance() -> f64 {
-    1e-4
-}
-const fn default_gradient() -> f64 {
-    1e-6
-}
-const fn default_l2() -> f64 {
-    1.0
-}
-const fn default_depth() -> usize {
-    6
-}
-const fn default_leaf() -> usize {
-    50
-}
-const fn default_gain() -> f64 {
     1e-4
 }
 const fn default_most() -> usize {
@@ -291,6 +290,7 @@ impl Recipe {
     pub fn kind(&self) -> ModelKind {
         match self {
             Self::Segments(_) => ModelKind::Segments,
+            Self::Rfm(_) => ModelKind::Rfm,
             Self::Churn(_) => ModelKind::Churn,
             Self::Propensity(_) => ModelKind::Propensity,
             Self::Forecast(_) => ModelKind::Forecast,
@@ -301,8 +301,10 @@ impl Recipe {
     pub fn algorithm(&self) -> String {
         match self {
             Self::Segments(recipe) => plain_name(&recipe.algorithm),
-            Self::Churn(recipe) => plain_name(&recipe.algorithm),
-            Self::Propensity(recipe) => plain_name(&recipe.algorithm),
+            Self::Rfm(_) => "quantiles".to_owned(),
+            Self::Churn(recipe) | Self::Propensity(recipe) => {
+                plain_name(&recipe.algorithm(self.kind()))
+            }
             Self::Forecast(recipe) => plain_name(&recipe.algorithm),
         }
     }
@@ -311,8 +313,8 @@ impl Recipe {
     pub fn seed(&self) -> u64 {
         match self {
             Self::Segments(recipe) => recipe.seed,
-            Self::Churn(recipe) => recipe.seed,
-            Self::Propensity(recipe) => recipe.seed,
+            Self::Rfm(recipe) => recipe.seed,
+            Self::Churn(recipe) | Self::Propensity(recipe) => recipe.seed,
             Self::Forecast(recipe) => recipe.seed,
         }
     }
@@ -321,8 +323,8 @@ impl Recipe {
     pub fn active_days(&self) -> Option<u32> {
         match self {
             Self::Segments(recipe) => Some(recipe.active_days),
-            Self::Churn(recipe) => Some(recipe.active_days),
-            Self::Propensity(recipe) => Some(recipe.active_days),
+            Self::Rfm(recipe) => Some(recipe.active_days),
+            Self::Churn(recipe) | Self::Propensity(recipe) => Some(recipe.active_days),
             Self::Forecast(_) => None,
         }
     }
@@ -331,37 +333,26 @@ impl Recipe {
     pub fn promotes(&self) -> bool {
         match self {
             Self::Segments(recipe) => recipe.gate.promote,
-            Self::Churn(recipe) => recipe.gate.promote,
-            Self::Propensity(recipe) => recipe.gate.promote,
+            Self::Rfm(recipe) => recipe.gate.promote,
+            Self::Churn(recipe) | Self::Propensity(recipe) => recipe.gate.promote,
             Self::Forecast(recipe) => recipe.gate.promote,
         }
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut days = |name: &str, value: u32| {
-            if !(1..=3650).contains(&value) {
-                problems.push(format!("{name}: expected 1 to 3650 days, found {value}"));
-            }
-        };
         match self {
-            Self::Segments(recipe) => days("active_days", recipe.active_days),
-            Self::Churn(recipe) => {
-                days("active_days", recipe.active_days);
-                days("horizon_days", recipe.horizon_days);
-                recipe.snapshots.check(&mut days);
+            Self::Segments(recipe) if !(1..=3650).contains(&recipe.active_days) => {
+                let found = recipe.active_days;
+                vec![format!("active_days: expected 1 to 3650 days, found {found}")]
             }
-            Self::Propensity(recipe) => {
-                days("active_days", recipe.active_days);
-                days("horizon_days", recipe.horizon_days);
-                recipe.snapshots.check(&mut days);
-                if recipe.product.is_some() && recipe.category.is_some() {
-                    problems.push("product, category: give one scope, not both".to_owned());
-                }
+            Self::Rfm(recipe) if !(1..=3650).contains(&recipe.active_days) => {
+                let found = recipe.active_days;
+                vec![format!("active_days: expected 1 to 3650 days, found {found}")]
             }
-            Self::Forecast(recipe) => problems.extend(recipe.problems()),
+            Self::Segments(_) | Self::Rfm(_) => Vec::new(),
+            Self::Churn(recipe) | Self::Propensity(recipe) => recipe.problems(self.kind()),
+            Self::Forecast(recipe) => recipe.problems(),
         }
-        problems
     }
 }
 

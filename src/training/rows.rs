@@ -7,7 +7,9 @@ use crate::dataset::{Dataset, FeatureMatrix, Snapshot};
 use crate::feature::{Features, Workspace};
 use crate::model::FitRun;
 use crate::store::Reader;
-use crate::transaction::{CustomerHistory, HistoryLine, HistorySource, Symbol, Timestamp};
+use crate::transaction::{
+    CustomerHistory, CustomerId, HistoryLine, HistorySource, Symbol, Timestamp,
+};
 
 use super::TrainingError;
 
@@ -74,13 +76,23 @@ pub(super) struct DatedRows {
     pub(super) as_of: Timestamp,
     pub(super) features: FeatureMatrix,
     pub(super) target: Vec<bool>,
+    /// [`CustomerId::placement`] of each row's customer.
+    pub(super) customers: Vec<u64>,
+}
+
+/// The rows of one date while they come in.
+#[derive(Clone, Debug, Default)]
+struct Dated {
+    values: Vec<f32>,
+    target: Vec<bool>,
+    customers: Vec<u64>,
 }
 
 /// Rows of some neighbouring customers, by date.
 #[derive(Debug)]
 struct Chunk {
     customers: u64,
-    dates: Vec<(Vec<f32>, Vec<bool>)>,
+    dates: Vec<Dated>,
     /// Of one history: the dates at which it is a row, by their numbers, and its features then.
     numbers: Vec<usize>,
     as_ofs: Vec<Timestamp>,
@@ -97,29 +109,31 @@ pub(super) fn collect(
     run: &FitRun<'_>,
 ) -> Result<Vec<DatedRows>, TrainingError> {
     let all = reader.customers().max(1);
-    let mut dates = vec![(Vec::new(), Vec::new()); plan.dates.len()];
+    let mut dates = vec![Dated::default(); plan.dates.len()];
     let mut seen = 0;
     let mut cancelled = Ok(());
     reader.scan_parallel(
         run.threads,
         || Chunk::new(plan),
-        |chunk, _, history| chunk.add(history, features, plan),
+        |chunk, customer, history| chunk.add(customer, history, features, plan),
         |chunk| (chunk.customers, chunk.dates),
         |(customers, rows)| {
             seen += customers;
             run.progress.report("features", seen as f64 / all as f64);
-            for ((values, target), (more_values, more_target)) in dates.iter_mut().zip(rows) {
-                values.extend(more_values);
-                target.extend(more_target);
+            for (dated, more) in dates.iter_mut().zip(rows) {
+                dated.values.extend(more.values);
+                dated.target.extend(more.target);
+                dated.customers.extend(more.customers);
             }
             cancelled = run.check();
             if cancelled.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         },
     )?;
     cancelled?;
-    let rows = plan.dates.iter().zip(dates).map(|(as_of, (values, target))| {
+    let rows = plan.dates.iter().zip(dates).map(|(as_of, dated)| {
+        let Dated { values, target, customers } = dated;
         let features = FeatureMatrix::new(Arc::clone(features.columns()), values)?;
-        Ok(DatedRows { as_of: *as_of, features, target })
+        Ok(DatedRows { as_of: *as_of, features, target, customers })
     });
     rows.collect()
 }
@@ -128,7 +142,7 @@ impl Chunk {
     fn new(plan: &RowPlan) -> Self {
         Self {
             customers: 0,
-            dates: vec![(Vec::new(), Vec::new()); plan.dates.len()],
+            dates: vec![Dated::default(); plan.dates.len()],
             numbers: Vec::new(),
             as_ofs: Vec::new(),
             values: Vec::new(),
@@ -136,7 +150,13 @@ impl Chunk {
         }
     }
 
-    fn add(&mut self, history: &CustomerHistory, features: &Features, plan: &RowPlan) {
+    fn add(
+        &mut self,
+        customer: &CustomerId,
+        history: &CustomerHistory,
+        features: &Features,
+        plan: &RowPlan,
+    ) {
         self.customers += 1;
         self.numbers.clear();
         self.as_ofs.clear();
@@ -150,9 +170,10 @@ impl Chunk {
         features.append_at(history, &self.as_ofs, &mut self.workspace, &mut self.values);
         let rows = self.values.chunks_exact(features.columns().len());
         for ((row, number), as_of) in rows.zip(&self.numbers).zip(&self.as_ofs) {
-            if let Some((values, target)) = self.dates.get_mut(*number) {
-                values.extend_from_slice(row);
-                target.push(plan.outcome(history, *as_of));
+            if let Some(dated) = self.dates.get_mut(*number) {
+                dated.values.extend_from_slice(row);
+                dated.target.push(plan.outcome(history, *as_of));
+                dated.customers.push(customer.placement() as u64);
             }
         }
     }
@@ -164,12 +185,14 @@ pub(super) fn dataset(
     columns: &Arc<[String]>,
 ) -> Result<Dataset, TrainingError> {
     let (mut values, mut target, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
+    let mut groups = Vec::new();
     for rows in dated {
         let start = target.len();
         values.extend_from_slice(rows.features.values());
         target.extend_from_slice(&rows.target);
+        groups.extend_from_slice(&rows.customers);
         snapshots.push(Snapshot { as_of: rows.as_of, rows: start..target.len() });
     }
     let features = FeatureMatrix::new(Arc::clone(columns), values)?;
-    Ok(Dataset { features, target, snapshots })
+    Ok(Dataset { features, target, snapshots, groups })
 }

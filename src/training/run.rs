@@ -221,8 +221,10 @@ fn make(
 ) -> Result<Made, TrainingError> {
     match recipe {
         Recipe::Segments(recipe) => segmentation::segments(recipe, reader, around),
-        Recipe::Churn(recipe) => supervised::churn(recipe, reader, around),
-        Recipe::Propensity(recipe) => supervised::propensity(recipe, reader, around),
+        Recipe::Rfm(recipe) => segmentation::rfm(recipe, reader, around),
+        Recipe::Churn(event) | Recipe::Propensity(event) => {
+            supervised::event(recipe.kind(), event, reader, around)
+        }
         Recipe::Forecast(recipe) => forecasts::forecast(recipe, reader, around),
     }
 }

@@ -1,19 +1,22 @@
-//! Segments: rows of one date, clusters, names that stay.
+//! Groups of customers: rows of one date, clusters whose names stay, and scores.
 
 use std::collections::BTreeMap;
 
-use crate::feature::Features;
+use crate::feature::{FeatureSchema, Features};
 use crate::historical::fit_schema;
 use crate::metrics::adjusted_rand_index;
-use crate::model::{ClusterCount, Estimator, FittedModel, Model, SegmentsEstimator, SegmentsModel};
+use crate::model::{
+    ClusterCount, Estimator, FittedModel, Model, RfmEstimator, SegmentsEstimator, SegmentsModel,
+};
 use crate::repository::{Gate, Metric};
 use crate::store::Reader;
 use crate::transaction::HistorySource;
 
 use super::TrainingError;
-use super::evaluation::{Evaluation, SegmentsEvaluation};
-use super::recipe::{ClusterRange, Clusters, SegmentsRecipe};
-use super::rows::{RowPlan, collect};
+use super::drift::DriftReference;
+use super::evaluation::{Evaluation, RfmEvaluation, SegmentsEvaluation};
+use super::recipe::{ClusterRange, Clusters, RfmRecipe, SegmentsRecipe};
+use super::rows::{DatedRows, RowPlan, collect};
 use super::run::{Made, Surroundings, golden_rows};
 use super::supervised::columns;
 
@@ -23,16 +26,7 @@ pub(super) fn segments(
     reader: &mut Reader<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
-    let schema = fit_schema(reader, around.clock, around.as_of, around.run.threads)?;
-    let features = Features::new(&schema, reader.symbols())?;
-    let plan = RowPlan { dates: vec![around.as_of], active_days: recipe.active_days, event: None };
-    let rows = collect(reader, &features, &plan, around.run)?;
-    let rows = rows.into_iter().next().filter(|rows| !rows.target.is_empty()).ok_or_else(|| {
-        TrainingError::NoPopulation {
-            active_days: recipe.active_days,
-            as_of: around.as_of.to_string(),
-        }
-    })?;
+    let (schema, rows) = active_rows(recipe.active_days, reader, around)?;
     let previous = match around.champion.map(|champion| &champion.model) {
         Some(FittedModel::Segments(model)) => Some(model),
         _ => None,
@@ -62,6 +56,7 @@ pub(super) fn segments(
         metrics: metrics.clone(),
         segments: model.segments().to_vec(),
         columns: model.column_names().map(str::to_owned).collect(),
+        reference: DriftReference::of(around.as_of, &rows.features, None),
     };
     Ok(Made {
         golden: golden_rows(&rows.features),
@@ -76,6 +71,59 @@ pub(super) fn segments(
         calibration_snapshots: Vec::new(),
         holdout: None,
     })
+}
+
+/// Cuts the customers who are active at the as-of date into scores.
+pub(super) fn rfm(
+    recipe: &RfmRecipe,
+    reader: &mut Reader<'_>,
+    around: &Surroundings<'_>,
+) -> Result<Made, TrainingError> {
+    let (schema, rows) = active_rows(recipe.active_days, reader, around)?;
+    let estimator = RfmEstimator {
+        recency: recipe.recency.clone(),
+        frequency: recipe.frequency.clone(),
+        monetary: recipe.monetary.clone(),
+        scores: recipe.scores,
+    };
+    let model = estimator.fit(&rows.features, around.run)?;
+    let evaluation = RfmEvaluation {
+        as_of: around.as_of,
+        rows: rows.features.rows(),
+        naming: model.naming(),
+        sizes: model.sizes().to_vec(),
+        edges: model.edges().map(|edges| edges.values().collect()),
+        reference: DriftReference::of(around.as_of, &rows.features, None),
+    };
+    let reason = "scores are cut from the customers themselves".to_owned();
+    Ok(Made {
+        golden: golden_rows(&rows.features),
+        converged: true,
+        gate: Gate { passed: true, reason },
+        model: FittedModel::Rfm(model),
+        metrics: BTreeMap::new(),
+        evaluation: Evaluation::Rfm(evaluation),
+        label: None,
+        schema: Some(schema),
+        train_snapshots: vec![around.as_of],
+        calibration_snapshots: Vec::new(),
+        holdout: None,
+    })
+}
+
+/// The features of the customers who are active at the as-of date.
+fn active_rows(
+    active_days: u32,
+    reader: &mut Reader<'_>,
+    around: &Surroundings<'_>,
+) -> Result<(FeatureSchema, DatedRows), TrainingError> {
+    let schema = fit_schema(reader, around.clock, around.as_of, around.run.threads)?;
+    let features = Features::new(&schema, reader.symbols())?;
+    let plan = RowPlan { dates: vec![around.as_of], active_days, event: None };
+    let rows = collect(reader, &features, &plan, around.run)?;
+    let rows = rows.into_iter().next().filter(|rows| !rows.target.is_empty());
+    let as_of = around.as_of.to_string();
+    Ok((schema, rows.ok_or(TrainingError::NoPopulation { active_days, as_of })?))
 }
 
 fn metrics(model: &SegmentsModel) -> BTreeMap<String, Metric> {

@@ -1,75 +1,34 @@
 //! Churn and propensity: rows, fit, evaluation against baselines and champion.
 
-use std::collections::BTreeMap;
-
 use crate::dataset::{Dataset, FeatureMatrix, SupervisedData};
 use crate::feature::{FeatureSchema, Features, Unit, definitions};
 use crate::historical::fit_schema;
-use crate::metrics::roc_auc;
 use crate::model::{
-    Calibration, ChurnEstimator, ColumnChoice, Estimator, FitRun, FittedModel, Model, Platt,
-    PredictError, PropensityEstimator, Rule, Transform, fit_platt,
+    ClassifierEstimator, ColumnChoice, Estimator, FitRun, FittedModel, Model, ModelKind,
+    PredictError, Transform,
 };
-use crate::repository::{Gate, LabelWindow, LoadedModel, Metric};
+use crate::repository::{LabelWindow, LoadedModel};
 use crate::store::Reader;
-use crate::transaction::{HistorySource, Timestamp};
+use crate::transaction::{HistorySource, SymbolTable, Timestamp};
 
 use super::TrainingError;
-use super::evaluation::{
-    Evaluation, ProbabilityEvaluation, SnapshotEvaluation, curves, probability_metrics,
-    with_references,
-};
-use super::recipe::{ChurnRecipe, PropensityRecipe, SnapshotRule};
+use super::evaluation::Evaluation;
+use super::judging::{Champion, Judged};
+use super::recipe::{EventRecipe, GateRule, SnapshotRule};
 use super::rows::{DatedRows, Event, RowPlan, collect, dataset};
 use super::run::{Made, Surroundings, golden_rows};
 use super::timeline::Timeline;
 
-/// Trains a churn model.
-pub(super) fn churn(
-    recipe: &ChurnRecipe,
+/// Trains a model of an event: churn or propensity.
+pub(super) fn event(
+    kind: ModelKind,
+    recipe: &EventRecipe,
     reader: &mut Reader<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
+    let (event, words) = event_of(kind, recipe, reader.symbols());
     let label = LabelWindow {
-        event: format!("no purchase in the next {} days", recipe.horizon_days),
-        horizon_days: recipe.horizon_days,
-        population: population(recipe.active_days),
-    };
-    let plan = Plan {
-        event: Event::NoPurchase,
-        active_days: recipe.active_days,
-        horizon_days: recipe.horizon_days,
-        rule: recipe.snapshots,
-        label,
-    };
-    train(&plan, reader, around, |data, run| {
-        let estimator = ChurnEstimator {
-            algorithm: recipe.algorithm,
-            columns: columns(recipe.columns.as_deref()),
-            l2: recipe.l2,
-            max_iterations: recipe.max_iterations,
-            tolerance: recipe.tolerance,
-        };
-        Ok(FittedModel::Churn(estimator.fit(data, run)?))
-    })
-}
-
-/// Trains a propensity model.
-pub(super) fn propensity(
-    recipe: &PropensityRecipe,
-    reader: &mut Reader<'_>,
-    around: &Surroundings<'_>,
-) -> Result<Made, TrainingError> {
-    let find = |text: &str| reader.symbols().find(text).unwrap_or_default();
-    let (event, scope) = match (&recipe.product, &recipe.category) {
-        (Some(product), _) => (Event::Product(find(product)), format!("of product {product} ")),
-        (None, Some(category)) => {
-            (Event::Category(find(category)), format!("from category {category} "))
-        }
-        (None, None) => (Event::Purchase, String::new()),
-    };
-    let label = LabelWindow {
-        event: format!("a purchase {scope}in the next {} days", recipe.horizon_days),
+        event: format!("{words}in the next {} days", recipe.horizon_days),
         horizon_days: recipe.horizon_days,
         population: population(recipe.active_days),
     };
@@ -79,17 +38,40 @@ pub(super) fn propensity(
         horizon_days: recipe.horizon_days,
         rule: recipe.snapshots,
         label,
+        gate: recipe.gate,
+    };
+    let estimator = ClassifierEstimator {
+        algorithm: recipe.algorithm(kind),
+        columns: columns(recipe.columns.as_deref()),
+        settings: recipe.settings(),
     };
     train(&plan, reader, around, |data, run| {
-        let estimator = PropensityEstimator {
-            algorithm: recipe.algorithm,
-            columns: columns(recipe.columns.as_deref()).into_iter().map(|c| c.name).collect(),
-            max_depth: recipe.max_depth,
-            min_leaf: recipe.min_leaf,
-            min_gain: recipe.min_gain,
-        };
-        Ok(FittedModel::Propensity(estimator.fit(data, run)?))
+        let model = estimator.fit(data, run)?;
+        Ok(if kind == ModelKind::Churn {
+            FittedModel::Churn(model)
+        } else {
+            FittedModel::Propensity(model)
+        })
     })
+}
+
+/// What a recipe asks for, and how to say it.
+pub(super) fn event_of(
+    kind: ModelKind,
+    recipe: &EventRecipe,
+    symbols: &SymbolTable,
+) -> (Event, String) {
+    let find = |text: &str| symbols.find(text).unwrap_or_default();
+    match (kind, &recipe.product, &recipe.category) {
+        (ModelKind::Churn, ..) => (Event::NoPurchase, "no purchase ".to_owned()),
+        (_, Some(product), _) => {
+            (Event::Product(find(product)), format!("a purchase of product {product} "))
+        }
+        (_, None, Some(category)) => {
+            (Event::Category(find(category)), format!("a purchase from category {category} "))
+        }
+        (_, None, None) => (Event::Purchase, "a purchase ".to_owned()),
+    }
 }
 
 /// What both kinds are trained by.
@@ -99,13 +81,14 @@ struct Plan {
     horizon_days: u32,
     rule: SnapshotRule,
     label: LabelWindow,
+    gate: GateRule,
 }
 
 /// The rows by what they are used for.
-struct Split {
-    data: SupervisedData,
-    holdout: Dataset,
-    dated: Vec<DatedRows>,
+pub(super) struct Split {
+    pub(super) data: SupervisedData,
+    pub(super) holdout: Dataset,
+    pub(super) dated: Vec<DatedRows>,
 }
 
 fn train(
@@ -119,15 +102,16 @@ fn train(
     let split = split(plan, &timeline, &schema, reader, around.run)?;
     let model = fit(&split.data, around.run)?;
     around.run.progress.report("evaluate", 0.0);
-    let champion = champion_on_holdout(plan, &timeline, &split.holdout, reader, around)?;
-    let evaluation = evaluate(&model, &split, &timeline, champion.as_ref())?;
-    let gate = gate(&model, &evaluation.metrics, champion.as_ref());
+    let champion = champion_on_holdout(plan, &timeline, reader, around)?;
+    let judged = Judged { model: &model, split: &split, champion: champion.as_ref() };
+    let evaluation = judged.evaluate(&timeline, around.run)?;
+    let gate = judged.gate(&evaluation, plan.gate);
     let made = Made {
         golden: golden_rows(&split.holdout.features),
         converged: converged(&model),
         metrics: evaluation.metrics.clone(),
         model,
-        evaluation: Evaluation::Probability(evaluation),
+        evaluation: Evaluation::Probability(Box::new(evaluation)),
         gate,
         label: Some(plan.label.clone()),
         schema: Some(schema),
@@ -169,22 +153,16 @@ fn split(
         data: SupervisedData {
             train: dataset(fit, columns)?,
             calibration: dataset(calibration, columns)?,
+            horizon_days: plan.horizon_days,
         },
         holdout: dataset(holdout, columns)?,
         dated,
     })
 }
 
-/// The champion's metrics on the hold-out of the new version; why there are none otherwise.
-struct Champion {
-    version: u64,
-    outcome: Result<BTreeMap<String, f64>, String>,
-}
-
 fn champion_on_holdout(
     plan: &Plan,
     timeline: &Timeline,
-    holdout: &Dataset,
     reader: &mut Reader<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Option<Champion>, TrainingError> {
@@ -203,8 +181,7 @@ fn champion_on_holdout(
             };
             let dated = collect(reader, &features, &row_plan, around.run)?;
             let rows = dataset(&dated, features.columns())?;
-            let predicted = probabilities(&champion.model, &rows.features)?;
-            Ok(probability_metrics(&holdout.target, &predicted))
+            Ok(probabilities(&champion.model, &rows.features)?)
         }
     };
     Ok(Some(Champion { version, outcome }))
@@ -230,141 +207,8 @@ fn comparable<'a>(
         .ok_or_else(|| "its features are of an older schema".to_owned())
 }
 
-fn evaluate(
-    model: &FittedModel,
-    split: &Split,
-    timeline: &Timeline,
-    champion: Option<&Champion>,
-) -> Result<ProbabilityEvaluation, TrainingError> {
-    let holdout = &split.holdout;
-    let predicted = probabilities(model, &holdout.features)?;
-    let mut others =
-        vec![("base_rate", base_rate_baseline(split)), ("recency", recency_baseline(split))];
-    if let Some(Ok(metrics)) = champion.map(|champion| &champion.outcome) {
-        others.push(("champion", metrics.clone()));
-    }
-    let mut metrics = with_references(probability_metrics(&holdout.target, &predicted), &others);
-    let (reliability, gains) = curves(&holdout.target, &predicted);
-    if let Some(top) = gains.first() {
-        let lift = Metric {
-            value: top.cumulative_lift,
-            higher_is_better: true,
-            references: BTreeMap::from([("base_rate".to_owned(), 1.0)]),
-        };
-        metrics.insert("lift_top_decile".to_owned(), lift);
-    }
-    let (calibration, importance, rules) = account(model);
-    Ok(ProbabilityEvaluation {
-        holdout: timeline.holdout,
-        rows: holdout.target.len(),
-        positives: holdout.positives(),
-        calibration,
-        metrics,
-        reliability,
-        gains,
-        snapshots: snapshots(model, &split.dated, timeline)?,
-        importance,
-        rules,
-    })
-}
-
-/// Everybody has the event rate of the training rows.
-fn base_rate_baseline(split: &Split) -> BTreeMap<String, f64> {
-    let rate = split.data.train.base_rate();
-    probability_metrics(&split.holdout.target, &vec![rate; split.holdout.target.len()])
-}
-
-/// A logistic curve over the time since the last purchase alone, fitted on the training rows.
-fn recency_baseline(split: &Split) -> BTreeMap<String, f64> {
-    let scores = |data: &Dataset| -> Option<Vec<f64>> {
-        let index = data.features.column_index("recency_days")?;
-        Some(data.features.column(index).map(|days| f64::from(days).ln_1p()).collect())
-    };
-    let (Some(train), Some(holdout)) = (scores(&split.data.train), scores(&split.holdout)) else {
-        return BTreeMap::new();
-    };
-    let curve = fit_platt(&train, &split.data.train.target);
-    let predicted: Vec<f64> = holdout.iter().map(|score| curve.apply(*score)).collect();
-    probability_metrics(&split.holdout.target, &predicted)
-}
-
-fn snapshots(
-    model: &FittedModel,
-    dated: &[DatedRows],
-    timeline: &Timeline,
-) -> Result<Vec<SnapshotEvaluation>, TrainingError> {
-    let evaluate = |rows: &DatedRows| {
-        let predicted = probabilities(model, &rows.features)?;
-        let count = rows.target.len().max(1) as f64;
-        let role = if rows.as_of == timeline.holdout {
-            "holdout"
-        } else if Some(rows.as_of) == timeline.calibration {
-            "calibration"
-        } else {
-            "fit"
-        };
-        Ok(SnapshotEvaluation {
-            as_of: rows.as_of,
-            role: role.to_owned(),
-            rows: rows.target.len(),
-            event_rate: rows.target.iter().filter(|event| **event).count() as f64 / count,
-            roc_auc: roc_auc(&predicted, &rows.target),
-            mean_predicted: predicted.iter().sum::<f64>() / count,
-        })
-    };
-    dated.iter().map(evaluate).collect()
-}
-
-/// Passed when it converged, ranks better than recency alone, is surer than the base rate, and is
-/// not worse than the champion.
-fn gate(
-    model: &FittedModel,
-    metrics: &BTreeMap<String, Metric>,
-    champion: Option<&Champion>,
-) -> Gate {
-    let refuse = |reason: String| Gate { passed: false, reason };
-    if !converged(model) {
-        return refuse("the solver did not converge; raise max_iterations or l2".to_owned());
-    }
-    for (name, baseline) in [("roc_auc", "recency"), ("log_loss", "base_rate")] {
-        if let Some(reason) = lost(metrics, name, baseline) {
-            return refuse(reason);
-        }
-    }
-    match champion {
-        None => Gate {
-            passed: true,
-            reason: "beats its baselines; there is no champion yet".to_owned(),
-        },
-        Some(Champion { version, outcome: Err(reason) }) => {
-            refuse(format!("cannot be compared with champion {version}: {reason}"))
-        }
-        Some(Champion { version, outcome: Ok(_) }) => match lost(metrics, "log_loss", "champion") {
-            Some(reason) => refuse(reason),
-            None => Gate {
-                passed: true,
-                reason: format!("beats its baselines and does not lose to champion {version}"),
-            },
-        },
-    }
-}
-
-/// Why a metric is worse than a reference, if it is.
-fn lost(metrics: &BTreeMap<String, Metric>, name: &str, reference: &str) -> Option<String> {
-    let metric = metrics.get(name)?;
-    let other = *metric.references.get(reference)?;
-    let worse = if metric.higher_is_better { metric.value < other } else { metric.value > other };
-    let value = metric.value;
-    worse.then(|| {
-        format!("{name} {value:.4} is worse than {other:.4} of {reference} on the hold-out")
-    })
-}
-
-fn converged(model: &FittedModel) -> bool {
-    match model {
-        FittedModel::Churn(model) => model.converged(),
-        _ => true,
-    }
+pub(super) fn converged(model: &FittedModel) -> bool {
+    model.classifier().is_none_or(|model| model.verdict().converged)
 }
 
 /// Calibrated probabilities of the event.
@@ -372,31 +216,11 @@ pub(super) fn probabilities(
     model: &FittedModel,
     features: &FeatureMatrix,
 ) -> Result<Vec<f64>, PredictError> {
-    let answers = match model {
-        FittedModel::Churn(model) => model.predict(features)?,
-        FittedModel::Propensity(model) => model.predict(features)?,
-        _ => Vec::new(),
+    let answers = match model.classifier() {
+        Some(model) => model.predict(features)?,
+        None => Vec::new(),
     };
     Ok(answers.into_iter().map(|answer| answer.probability).collect())
-}
-
-fn account(model: &FittedModel) -> (String, Vec<(String, f64)>, Vec<Rule>) {
-    match model {
-        FittedModel::Churn(model) => {
-            (describe(model.calibration()), model.importance(), Vec::new())
-        }
-        FittedModel::Propensity(model) => {
-            (describe(model.calibration()), model.importance(), model.rules())
-        }
-        _ => (String::new(), Vec::new(), Vec::new()),
-    }
-}
-
-fn describe(calibration: &Calibration) -> String {
-    match calibration {
-        Calibration::Identity => "none: too few rows in a later period".to_owned(),
-        Calibration::Platt(Platt { a, b }) => format!("platt, a {a:.4}, b {b:.4}"),
-    }
 }
 
 fn population(active_days: u32) -> String {

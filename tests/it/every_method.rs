@@ -111,6 +111,8 @@ async fn models(app: &Clients, told_by: &mut Told) {
     refused!(told_by, "ModelService/ListModelVersions", client(), list_model_versions(request));
     let request = GetModelVersionRequest { model: "unknown".to_owned(), ..Default::default() };
     refused!(told_by, "ModelService/GetModelVersion", client(), get_model_version(request));
+    let request = GetModelDriftRequest { model: "forecast".to_owned(), ..Default::default() };
+    refused!(told_by, "ModelService/GetModelDrift", client(), get_model_drift(request));
     let request = SetModelAliasRequest {
         model: model.clone(),
         alias: "champion".to_owned(),
@@ -138,6 +140,8 @@ async fn predictions(app: &Clients, told_by: &mut Told) {
         client(),
         assign_segments(segments.clone())
     );
+    let rfm = AssignRfmRequest::default();
+    refused!(told_by, "PredictionService/AssignRfm", client(), assign_rfm(rfm.clone()));
     refused!(told_by, "PredictionService/PredictChurn", client(), predict_churn(churn.clone()));
     refused!(
         told_by,
@@ -153,6 +157,14 @@ async fn predictions(app: &Clients, told_by: &mut Told) {
         client(),
         stream_assign_segments(item),
         stream_assign_segments_response::Outcome::Error
+    );
+    let item = StreamAssignRfmRequest { sequence: 1, request: Some(rfm) };
+    item_refused!(
+        told_by,
+        "PredictionService/StreamAssignRfm",
+        client(),
+        stream_assign_rfm(item),
+        stream_assign_rfm_response::Outcome::Error
     );
     let item = StreamPredictChurnRequest { sequence: 1, request: Some(churn) };
     item_refused!(
@@ -231,14 +243,17 @@ async fn every_method_says_what_is_wrong() {
     ModelService/GetModel: INVALID_ARGUMENT INVALID_FIELD model
     ModelService/ListModelVersions: INVALID_ARGUMENT INVALID_PAGE_TOKEN page_token
     ModelService/GetModelVersion: NOT_FOUND MODEL_NOT_FOUND patron.v1.Model "unknown"
+    ModelService/GetModelDrift: FAILED_PRECONDITION NO_REFERENCE
     ModelService/SetModelAlias: INVALID_ARGUMENT INVALID_FIELD version
     ModelService/DeleteModelAlias: INVALID_ARGUMENT INVALID_FIELD alias
     ModelService/DeleteModelVersion: FAILED_PRECONDITION VERSION_IN_USE
     PredictionService/AssignSegments: INVALID_ARGUMENT INVALID_FIELD input
+    PredictionService/AssignRfm: INVALID_ARGUMENT INVALID_FIELD input
     PredictionService/PredictChurn: INVALID_ARGUMENT INVALID_FIELD threshold
     PredictionService/PredictPropensity: INVALID_ARGUMENT INVALID_FIELD customer_ids.ids
     PredictionService/Forecast: INVALID_ARGUMENT INVALID_FIELD levels
     PredictionService/StreamAssignSegments: INVALID_ARGUMENT INVALID_FIELD input
+    PredictionService/StreamAssignRfm: INVALID_ARGUMENT INVALID_FIELD input
     PredictionService/StreamPredictChurn: INVALID_ARGUMENT INVALID_FIELD threshold
     PredictionService/StreamPredictPropensity: INVALID_ARGUMENT INVALID_FIELD customer_ids.ids
     PredictionService/StreamForecast: INVALID_ARGUMENT INVALID_FIELD levels

@@ -51,7 +51,7 @@ async fn models_are_listed_by_name_kind_and_page() {
     let (all, end) = list(ListModelsRequest::default()).await;
     assert_eq!(
         (all.join(" "), end),
-        ("churn forecast propensity segments".to_owned(), String::new())
+        ("churn forecast propensity rfm segments".to_owned(), String::new())
     );
     let of_kind = ListModelsRequest { kind: ModelKind::Churn as i32, ..Default::default() };
     assert_eq!(list(of_kind).await.0, ["churn"]);
@@ -59,7 +59,7 @@ async fn models_are_listed_by_name_kind_and_page() {
     let (names, page_token) = list(first.clone()).await;
     assert_eq!(names.len(), 3);
     let (rest, end) = list(ListModelsRequest { page_token, ..first }).await;
-    assert_eq!((rest, end), (vec!["segments".to_owned()], String::new()));
+    assert_eq!((rest, end), (vec!["rfm".to_owned(), "segments".to_owned()], String::new()));
 }
 
 #[tokio::test]

@@ -3,26 +3,39 @@ use patron::metrics::{
     average_precision, brier_score, cumulative_gain, expected_calibration_error, log_loss, roc_auc,
 };
 use patron::model::{
-    Calibration, ChurnAlgorithm, ChurnEstimator, ChurnModel, Estimator, FitRun, Model,
+    Calibration, ClassifierAlgorithm, ClassifierEstimator, ClassifierModel, ClassifierSettings,
+    Estimator, FitRun, Model,
 };
 
 use crate::tables::{Draws, TELCO, dataset, identity, matrix, telco, uncalibrated};
 
-fn estimator(columns: &[&str], l2: f64) -> ChurnEstimator {
-    ChurnEstimator {
-        algorithm: ChurnAlgorithm::LinfaLogistic,
-        columns: identity(columns),
-        l2,
-        max_iterations: 1_000,
-        tolerance: 1e-8,
-    }
+const BOTH: [ClassifierAlgorithm; 2] =
+    [ClassifierAlgorithm::LogisticRegression, ClassifierAlgorithm::LinfaLogistic];
+
+fn estimator(algorithm: ClassifierAlgorithm, columns: &[&str], l2: f64) -> ClassifierEstimator {
+    let settings = ClassifierSettings {
+        l2: Some(l2),
+        max_iterations: Some(1_000),
+        tolerance: Some(1e-8),
+        ..ClassifierSettings::default()
+    };
+    ClassifierEstimator { algorithm, columns: identity(columns), settings }
 }
 
-fn fit(columns: &[&str], l2: f64, data: &SupervisedData) -> ChurnModel {
-    estimator(columns, l2).fit(data, &FitRun::quiet(1)).unwrap()
+fn fit_by(
+    algorithm: ClassifierAlgorithm,
+    columns: &[&str],
+    l2: f64,
+    data: &SupervisedData,
+) -> ClassifierModel {
+    estimator(algorithm, columns, l2).fit(data, &FitRun::quiet(1)).unwrap()
 }
 
-fn probabilities(model: &ChurnModel, data: &SupervisedData) -> Vec<f64> {
+fn fit(columns: &[&str], l2: f64, data: &SupervisedData) -> ClassifierModel {
+    fit_by(ClassifierAlgorithm::LogisticRegression, columns, l2, data)
+}
+
+fn probabilities(model: &ClassifierModel, data: &SupervisedData) -> Vec<f64> {
     let answers = model.predict(&data.train.features).unwrap();
     answers.iter().map(|answer| answer.probability).collect()
 }
@@ -30,19 +43,21 @@ fn probabilities(model: &ChurnModel, data: &SupervisedData) -> Vec<f64> {
 #[test]
 fn telco_agrees_with_statsmodels() {
     let data = telco();
-    let model = fit(&TELCO, 0.0, &data);
-    assert!(model.converged());
-    let scales: Vec<f64> = model.standardizer().scales().collect();
-    let means: Vec<f64> = model.standardizer().means().collect();
-    let slopes = model.coefficients().into_iter().zip(scales);
-    let slopes: Vec<f64> = slopes.map(|((_, slope), scale)| slope / scale).collect();
-    let shift: f64 = slopes.iter().zip(means).map(|(slope, mean)| slope * mean).sum();
-    let expected = [-0.032_721, 0.014_354, -0.878_947, -1.741_118, 0.703_823, 0.528_441];
-    for (slope, expected) in slopes.iter().zip(expected) {
-        assert!((slope - expected).abs() < 1e-6, "{slope} {expected}");
+    for algorithm in BOTH {
+        let model = fit_by(algorithm, &TELCO, 0.0, &data);
+        assert!(model.verdict().converged);
+        let standardizer = model.standardizer().unwrap();
+        let scales: Vec<f64> = standardizer.scales().collect();
+        let slopes = model.coefficients().into_iter().zip(scales);
+        let slopes: Vec<f64> = slopes.map(|((_, slope, _), scale)| slope / scale).collect();
+        let shift: f64 = slopes.iter().zip(standardizer.means()).map(|(s, mean)| s * mean).sum();
+        let expected = [-0.032_721, 0.014_354, -0.878_947, -1.741_118, 0.703_823, 0.528_441];
+        for (slope, expected) in slopes.iter().zip(expected) {
+            assert!((slope - expected).abs() < 1e-6, "{algorithm:?} {slope} {expected}");
+        }
+        let intercept = model.base_score() - shift;
+        assert!((intercept - -1.350_747).abs() < 1e-6, "{algorithm:?} {intercept}");
     }
-    let intercept = model.intercept() - shift;
-    assert!((intercept - -1.350_747).abs() < 1e-6, "{intercept}");
 }
 
 #[test]
@@ -78,7 +93,7 @@ fn penalty_is_that_of_scikit_learn() {
         let slope = model.coefficients()[0].1;
         let residual = 10.0 * (1.0 / (1.0 + (-slope).exp()) - 0.8) + l2 * slope;
         assert!(residual.abs() < 1e-6, "{l2} {slope} {residual}");
-        assert!(model.intercept().abs() < 1e-6);
+        assert!(model.base_score().abs() < 1e-6);
     }
 }
 
@@ -119,7 +134,7 @@ fn calibration_follows_a_base_rate_that_moved() {
         }
         dataset(matrix(&["x"], values), target)
     };
-    let data = SupervisedData { train: drawn(-2.0), calibration: drawn(0.0) };
+    let data = SupervisedData { train: drawn(-2.0), calibration: drawn(0.0), horizon_days: 0 };
     let model = fit(&["x"], 1.0, &data);
     assert!(matches!(model.calibration(), Calibration::Platt(_)));
     let answers = model.predict(&data.calibration.features).unwrap();
@@ -144,7 +159,7 @@ fn explanation_adds_up_to_the_raw_log_odds() {
         let reasons = model.explain(data.train.features.row(row), 6);
         let sum: f64 = reasons.iter().map(|reason| reason.contribution).sum();
         let raw = answers[row].raw;
-        assert!((model.intercept() + sum - (raw / (1.0 - raw)).ln()).abs() < 1e-9);
+        assert!((model.base_score() + sum - (raw / (1.0 - raw)).ln()).abs() < 1e-9);
     }
     let first = model.explain(data.train.features.row(0), 1);
     assert_eq!((first.len(), first[0].column.as_str(), first[0].value), (1, "tenure", 1.0));
@@ -155,10 +170,13 @@ fn explanation_adds_up_to_the_raw_log_odds() {
 
 #[test]
 fn running_out_of_iterations_is_told() {
-    let settings = ChurnEstimator { max_iterations: 1, ..estimator(&TELCO, 0.0) };
-    let model = settings.fit(&telco(), &FitRun::quiet(1)).unwrap();
-    assert!(!model.converged());
-    assert_eq!(model.iterations(), 1);
+    for algorithm in BOTH {
+        let mut settings = estimator(algorithm, &TELCO, 0.0);
+        settings.settings.max_iterations = Some(1);
+        let model = settings.fit(&telco(), &FitRun::quiet(1)).unwrap();
+        assert!(!model.verdict().converged);
+        assert_eq!(model.verdict().iterations, 1);
+    }
 }
 
 #[test]
@@ -167,8 +185,13 @@ fn separable_rows_end_with_finite_numbers() {
         matrix(&["x"], (0..40).map(|i| i as f32).collect()),
         (0..40).map(|i| i >= 20).collect(),
     );
+    for algorithm in BOTH {
+        let model = fit_by(algorithm, &["x"], 0.0, &data);
+        let answers = model.predict(&data.train.features).unwrap();
+        assert!(answers[0].probability < 0.1 && answers[39].probability > 0.9);
+        assert!(fit_by(algorithm, &["x"], 1.0, &data).verdict().converged);
+    }
     let model = fit(&["x"], 0.0, &data);
-    let answers = model.predict(&data.train.features).unwrap();
-    assert!(answers[0].probability < 0.01 && answers[39].probability > 0.99);
-    assert!(fit(&["x"], 1.0, &data).converged());
+    assert!(!model.verdict().converged);
+    assert!(model.verdict().notes[0].contains("told apart without error by x"));
 }

@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use patron::dataset::{FeatureMatrix, SupervisedData};
 use patron::model::{
-    CancelToken, ChurnAlgorithm, ChurnEstimator, ClusterCount, ColumnChoice, Estimator, FitError,
-    FitRun, Model, PredictError, ProgressSink, PropensityAlgorithm, PropensityEstimator,
+    CancelToken, ClassifierAlgorithm, ClassifierEstimator, ClassifierSettings, ClusterCount,
+    ColumnChoice, Estimator, FitError, FitRun, Model, PredictError, ProgressSink,
     SegmentsAlgorithm, SegmentsEstimator, Transform,
 };
 use proptest::prelude::*;
@@ -12,9 +12,22 @@ use crate::tables::{Draws, dataset, identity, matrix, uncalibrated};
 
 const COLUMNS: [&str; 3] = ["a", "b", "c"];
 
-fn segments() -> SegmentsEstimator {
+const SEGMENTS: [SegmentsAlgorithm; 2] =
+    [SegmentsAlgorithm::KMeans, SegmentsAlgorithm::LinfaKmeans];
+const CLASSIFIERS: [ClassifierAlgorithm; 8] = [
+    ClassifierAlgorithm::LogisticRegression,
+    ClassifierAlgorithm::Scorecard,
+    ClassifierAlgorithm::DecisionTree,
+    ClassifierAlgorithm::RandomForest,
+    ClassifierAlgorithm::GradientBoosting,
+    ClassifierAlgorithm::LinfaLogistic,
+    ClassifierAlgorithm::LinfaTree,
+    ClassifierAlgorithm::SmartcoreForest,
+];
+
+fn segments(algorithm: SegmentsAlgorithm) -> SegmentsEstimator {
     SegmentsEstimator {
-        algorithm: SegmentsAlgorithm::LinfaKmeans,
+        algorithm,
         columns: identity(&COLUMNS),
         clusters: ClusterCount::Auto { least: 2, most: 4 },
         restarts: 2,
@@ -24,24 +37,14 @@ fn segments() -> SegmentsEstimator {
     }
 }
 
-fn churn() -> ChurnEstimator {
-    ChurnEstimator {
-        algorithm: ChurnAlgorithm::LinfaLogistic,
-        columns: identity(&COLUMNS),
-        l2: 1.0,
-        max_iterations: 100,
-        tolerance: 1e-8,
-    }
-}
-
-fn propensity() -> PropensityEstimator {
-    PropensityEstimator {
-        algorithm: PropensityAlgorithm::LinfaTree,
-        columns: COLUMNS.map(str::to_owned).to_vec(),
-        max_depth: 5,
-        min_leaf: 2,
-        min_gain: 0.0,
-    }
+fn classifier(algorithm: ClassifierAlgorithm) -> ClassifierEstimator {
+    let settings = ClassifierSettings {
+        max_depth: Some(5),
+        min_leaf: Some(2),
+        trees: Some(20),
+        ..ClassifierSettings::default()
+    };
+    ClassifierEstimator { algorithm, columns: identity(&COLUMNS), settings }
 }
 
 /// Rows of three columns, of which the first tells something about the outcome.
@@ -59,7 +62,8 @@ fn rows(seed: u64, count: usize) -> (FeatureMatrix, Vec<bool>) {
 fn supervised(count: usize) -> SupervisedData {
     let (features, target) = rows(1, count);
     let (later, outcomes) = rows(2, count / 2);
-    SupervisedData { train: dataset(features, target), calibration: dataset(later, outcomes) }
+    let (train, calibration) = (dataset(features, target), dataset(later, outcomes));
+    SupervisedData { train, calibration, horizon_days: 0 }
 }
 
 /// The contract that does not depend on the kind.
@@ -72,11 +76,11 @@ where
         estimator.fit(data, &run).unwrap()
     };
     let model = fit(1, 5);
-    let bytes = rmp_serde::to_vec(&model).unwrap();
-    assert_eq!(rmp_serde::to_vec(&fit(1, 5)).unwrap(), bytes);
-    assert_eq!(rmp_serde::to_vec(&fit(8, 5)).unwrap(), bytes);
+    let bytes = rmp_serde::to_vec_named(&model).unwrap();
+    assert_eq!(rmp_serde::to_vec_named(&fit(1, 5)).unwrap(), bytes);
+    assert_eq!(rmp_serde::to_vec_named(&fit(8, 5)).unwrap(), bytes);
     let restored: E::Model = rmp_serde::from_slice(&bytes).unwrap();
-    assert_eq!(rmp_serde::to_vec(&restored).unwrap(), bytes);
+    assert_eq!(rmp_serde::to_vec_named(&restored).unwrap(), bytes);
     let (unseen, _) = rows(9, 200);
     let answers = model.predict(&unseen).unwrap();
     assert_eq!(answers.len(), 200);
@@ -108,17 +112,37 @@ fn stops_when_cancelled<E: Estimator>(estimator: &E, data: &E::Data) {
 
 #[test]
 fn segments_owe_the_contract() {
-    owes_the_contract(&segments(), &rows(1, 3_000).0);
+    for algorithm in SEGMENTS {
+        owes_the_contract(&segments(algorithm), &rows(1, 3_000).0);
+    }
 }
 
 #[test]
-fn churn_owes_the_contract() {
-    owes_the_contract(&churn(), &supervised(3_000));
+fn classifiers_owe_the_contract() {
+    for algorithm in CLASSIFIERS {
+        owes_the_contract(&classifier(algorithm), &supervised(3_000));
+    }
 }
 
 #[test]
-fn propensity_owes_the_contract() {
-    owes_the_contract(&propensity(), &supervised(3_000));
+fn contributions_add_up_to_the_score() {
+    let data = supervised(2_000);
+    for algorithm in CLASSIFIERS {
+        let model = classifier(algorithm).fit(&data, &FitRun::quiet(2)).unwrap();
+        let scores = model.scores(&data.train.features).unwrap();
+        for row in [0, 41, 1_999] {
+            let reasons = model.explain(data.train.features.row(row), 9);
+            let sum: f64 = reasons.iter().map(|reason| reason.contribution).sum();
+            let explained = model.base_score() + sum;
+            // A forest is explained in probabilities, the others in log-odds.
+            let forests = [ClassifierAlgorithm::RandomForest, ClassifierAlgorithm::SmartcoreForest];
+            let score = match forests.contains(&algorithm) {
+                true => 1.0 / (1.0 + (-scores[row]).exp()),
+                false => scores[row],
+            };
+            assert!((explained - score).abs() < 1e-9, "{algorithm:?} {explained} {score}");
+        }
+    }
 }
 
 /// Cancels at the first report of a stage that is under way.
@@ -147,12 +171,27 @@ fn time_to_stop<E: Estimator>(estimator: &E, data: &E::Data) -> Duration {
 #[test]
 fn cancel_in_the_middle_is_seen_within_a_second() {
     let (features, target) = rows(1, 100_000);
-    let slow = SegmentsEstimator { clusters: ClusterCount::Fixed(64), restarts: 100, ..segments() };
-    assert!(time_to_stop(&slow, &features) < Duration::from_secs(1));
+    for algorithm in SEGMENTS {
+        let clusters = ClusterCount::Fixed(64);
+        let slow = SegmentsEstimator { clusters, restarts: 100, ..segments(algorithm) };
+        assert!(time_to_stop(&slow, &features) < Duration::from_secs(1), "{algorithm:?}");
+    }
     let data = uncalibrated(features, target);
-    assert!(time_to_stop(&churn(), &data) < Duration::from_secs(1));
-    let deep = PropensityEstimator { max_depth: 30, ..propensity() };
-    assert!(time_to_stop(&deep, &data) < Duration::from_secs(1));
+    for algorithm in CLASSIFIERS {
+        // smartcore's trees cannot be stopped and report nothing.
+        if algorithm != ClassifierAlgorithm::SmartcoreForest {
+            let mut slow = classifier(algorithm);
+            slow.settings.max_depth = Some(30);
+            let time = time_to_stop(&slow, &data);
+            assert!(time < Duration::from_secs(1), "{algorithm:?} {time:?}");
+        }
+    }
+}
+
+fn set(change: impl Fn(&mut ClassifierSettings)) -> ClassifierEstimator {
+    let mut estimator = classifier(ClassifierAlgorithm::GradientBoosting);
+    change(&mut estimator.settings);
+    estimator
 }
 
 #[test]
@@ -164,7 +203,8 @@ fn settings_out_of_range_are_named() {
     let run = FitRun::quiet(1);
     let (features, _) = rows(1, 50);
     let data = supervised(50);
-    let with_clusters = |clusters| SegmentsEstimator { clusters, ..segments() };
+    let with_clusters =
+        |clusters| SegmentsEstimator { clusters, ..segments(SegmentsAlgorithm::KMeans) };
     for settings in [
         with_clusters(ClusterCount::Fixed(0)),
         with_clusters(ClusterCount::Fixed(101)),
@@ -173,18 +213,18 @@ fn settings_out_of_range_are_named() {
     ] {
         assert_eq!(named(settings.fit(&features, &run).unwrap_err()), "clusters");
     }
-    let restarts = SegmentsEstimator { restarts: 0, ..segments() };
+    let restarts = SegmentsEstimator { restarts: 0, ..segments(SegmentsAlgorithm::KMeans) };
     assert_eq!(named(restarts.fit(&features, &run).unwrap_err()), "restarts");
     for l2 in [-1.0, f64::NAN, f64::INFINITY] {
-        let settings = ChurnEstimator { l2, ..churn() };
+        let settings = set(|settings| settings.l2 = Some(l2));
         assert_eq!(named(settings.fit(&data, &run).unwrap_err()), "l2");
     }
     for max_depth in [0, 31] {
-        let settings = PropensityEstimator { max_depth, ..propensity() };
+        let settings = set(|settings| settings.max_depth = Some(max_depth));
         assert_eq!(named(settings.fit(&data, &run).unwrap_err()), "max_depth");
     }
     for min_gain in [-0.1, 0.6, f64::NAN] {
-        let settings = PropensityEstimator { min_gain, ..propensity() };
+        let settings = set(|settings| settings.min_gain = Some(min_gain));
         assert_eq!(named(settings.fit(&data, &run).unwrap_err()), "min_gain");
     }
 }
@@ -193,25 +233,28 @@ fn settings_out_of_range_are_named() {
 fn data_that_cannot_be_learned_from_is_refused() {
     let run = FitRun::quiet(1);
     let none = uncalibrated(matrix(&COLUMNS, vec![]), vec![]);
-    let too_few = FitError::TooFew { what: "rows", expected: 2, found: 0 };
-    assert_eq!(churn().fit(&none, &run).unwrap_err(), too_few);
-    assert_eq!(propensity().fit(&none, &run).unwrap_err(), too_few);
-    assert!(matches!(segments().fit(&none.train.features, &run), Err(FitError::TooFew { .. })));
-    for outcome in [true, false] {
-        let data = uncalibrated(rows(1, 30).0, vec![outcome; 30]);
-        let one_class = FitError::OneClass { rows: 30, outcome };
-        assert_eq!(churn().fit(&data, &run).unwrap_err(), one_class);
-        assert_eq!(propensity().fit(&data, &run).unwrap_err(), one_class);
+    let k_means = segments(SegmentsAlgorithm::KMeans);
+    assert!(matches!(k_means.fit(&none.train.features, &run), Err(FitError::TooFew { .. })));
+    for algorithm in CLASSIFIERS {
+        let estimator = classifier(algorithm);
+        let too_few = FitError::TooFew { what: "rows", expected: 2, found: 0 };
+        assert_eq!(estimator.fit(&none, &run).unwrap_err(), too_few);
+        for outcome in [true, false] {
+            let data = uncalibrated(rows(1, 30).0, vec![outcome; 30]);
+            let one_class = FitError::OneClass { rows: 30, outcome };
+            assert_eq!(estimator.fit(&data, &run).unwrap_err(), one_class);
+        }
+        let unknown = FitError::UnknownColumn { column: "z".to_owned() };
+        let settings = ClassifierEstimator { columns: identity(&["a", "z"]), ..estimator.clone() };
+        assert_eq!(settings.fit(&supervised(30), &run).unwrap_err(), unknown);
+        let mut short = supervised(30);
+        short.train.target.pop();
+        let refused = estimator.fit(&short, &run);
+        assert!(matches!(refused, Err(FitError::TooFew { what: "outcomes", .. })));
+        let mut other = supervised(30);
+        other.calibration = dataset(matrix(&["a", "c", "b"], vec![0.0; 3]), vec![true]);
+        assert!(matches!(estimator.fit(&other, &run), Err(FitError::UnknownColumn { .. })));
     }
-    let unknown = FitError::UnknownColumn { column: "z".to_owned() };
-    let settings = ChurnEstimator { columns: identity(&["a", "z"]), ..churn() };
-    assert_eq!(settings.fit(&supervised(30), &run).unwrap_err(), unknown);
-    let mut short = supervised(30);
-    short.train.target.pop();
-    assert!(matches!(churn().fit(&short, &run), Err(FitError::TooFew { what: "outcomes", .. })));
-    let mut other = supervised(30);
-    other.calibration = dataset(matrix(&["a", "c", "b"], vec![0.0; 3]), vec![true]);
-    assert!(matches!(churn().fit(&other, &run), Err(FitError::UnknownColumn { .. })));
 }
 
 /// Small tables with ties, constants, huge and tiny values, 1 to 12 rows.
@@ -250,7 +293,7 @@ proptest! {
         let settings = SegmentsEstimator {
             columns: columns.clone(),
             clusters: ClusterCount::Fixed(clusters),
-            ..segments()
+            ..segments(SegmentsAlgorithm::KMeans)
         };
         if let Ok(model) = settings.fit(&features, &run) {
             prop_assert_eq!(model.segments().len(), clusters);
@@ -269,12 +312,14 @@ proptest! {
         let sane = |answers: Vec<patron::model::Probability>| answers.iter().all(|answer| {
             (0.0..=1.0).contains(&answer.probability) && (0.0..=100.0).contains(&answer.percentile)
         });
-        if let Ok(model) = (ChurnEstimator { columns, ..churn() }).fit(&data, &run) {
-            prop_assert!(sane(model.predict(&features).unwrap()));
-        }
-        if let Ok(model) = propensity().fit(&data, &run) {
-            prop_assert!(sane(model.predict(&features).unwrap()));
-            prop_assert!(model.rules().iter().all(|rule| rule.rows >= 2));
+        for algorithm in CLASSIFIERS {
+            let mut estimator = classifier(algorithm);
+            estimator.columns.clone_from(&columns);
+            estimator.settings.trees = Some(3);
+            if let Ok(model) = estimator.fit(&data, &run) {
+                prop_assert!(sane(model.predict(&features).unwrap()), "{:?}", algorithm);
+                prop_assert!(model.rules().iter().all(|rule| rule.rows >= 2));
+            }
         }
     }
 }

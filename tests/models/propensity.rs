@@ -1,26 +1,28 @@
 use patron::dataset::SupervisedData;
 use patron::metrics::{expected_calibration_error, log_loss, roc_auc};
 use patron::model::{
-    Estimator, FitRun, Model, PropensityAlgorithm, PropensityEstimator, PropensityModel,
+    ClassifierAlgorithm, ClassifierEstimator, ClassifierModel, ClassifierSettings, Estimator,
+    FitRun, Model,
 };
 
-use crate::tables::{Draws, TELCO, dataset, matrix, telco, uncalibrated};
+use crate::tables::{Draws, TELCO, dataset, identity, matrix, telco, uncalibrated};
 
-fn estimator(columns: &[&str], max_depth: usize, min_leaf: usize) -> PropensityEstimator {
-    PropensityEstimator {
-        algorithm: PropensityAlgorithm::LinfaTree,
-        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
-        max_depth,
-        min_leaf,
-        min_gain: 0.0,
-    }
+fn estimator(columns: &[&str], max_depth: usize, min_leaf: usize) -> ClassifierEstimator {
+    let settings = ClassifierSettings {
+        max_depth: Some(max_depth),
+        min_leaf: Some(min_leaf),
+        min_gain: Some(0.0),
+        ..ClassifierSettings::default()
+    };
+    let algorithm = ClassifierAlgorithm::LinfaTree;
+    ClassifierEstimator { algorithm, columns: identity(columns), settings }
 }
 
-fn fit(settings: &PropensityEstimator, data: &SupervisedData) -> PropensityModel {
+fn fit(settings: &ClassifierEstimator, data: &SupervisedData) -> ClassifierModel {
     settings.fit(data, &FitRun::quiet(1)).unwrap()
 }
 
-fn probabilities(model: &PropensityModel, data: &SupervisedData) -> Vec<f64> {
+fn probabilities(model: &ClassifierModel, data: &SupervisedData) -> Vec<f64> {
     let answers = model.predict(&data.train.features).unwrap();
     answers.iter().map(|answer| answer.probability).collect()
 }
@@ -33,7 +35,8 @@ fn telco_tree_ranks_like_that_of_scikit_learn() {
     assert!(roc_auc(&found, &data.train.target).unwrap() > 0.83);
     assert!(log_loss(&found, &data.train.target).unwrap() < 0.43);
     assert!(expected_calibration_error(&found, &data.train.target, 10).unwrap() < 0.01);
-    assert!(model.depth() <= 5 && model.leaves() > 10);
+    let deepest = model.rules().iter().map(|rule| rule.conditions.len()).max().unwrap();
+    assert!(deepest <= 5 && model.rules().len() > 10);
 }
 
 #[test]
@@ -41,7 +44,6 @@ fn every_leaf_keeps_its_rows_and_rules_cover_all_of_them() {
     let data = telco();
     let model = fit(&estimator(&TELCO, 30, 50), &data);
     let rules = model.rules();
-    assert_eq!(rules.len(), model.leaves());
     assert!(rules.iter().all(|rule| rule.rows >= 50));
     assert_eq!(rules.iter().map(|rule| rule.rows).sum::<u64>(), 7_043);
     assert_eq!(rules.iter().map(|rule| rule.events).sum::<u64>(), 1_869);
@@ -111,7 +113,7 @@ fn noisy_xor(rows: u64) -> SupervisedData {
     uncalibrated(matrix(&["a", "b"], values), target)
 }
 
-fn accuracy(model: &PropensityModel, data: &SupervisedData) -> f64 {
+fn accuracy(model: &ClassifierModel, data: &SupervisedData) -> f64 {
     let found = probabilities(model, data);
     let right = found.iter().zip(&data.train.target).filter(|(p, event)| (**p > 0.5) == **event);
     right.count() as f64 / found.len() as f64
@@ -127,8 +129,9 @@ fn noisy_exclusive_or_reaches_the_best_possible_accuracy() {
         let model = fit(&estimator(&["a", "b"], 2, 20), &data);
         assert!(accuracy(&model, &data) > 0.87, "{rows} {}", accuracy(&model, &data));
     }
-    let strict = PropensityEstimator { min_gain: 0.01, ..estimator(&["a", "b"], 4, 20) };
-    assert_eq!(fit(&strict, &noisy_xor(4_000)).leaves(), 1);
+    let mut strict = estimator(&["a", "b"], 4, 20);
+    strict.settings.min_gain = Some(0.01);
+    assert_eq!(fit(&strict, &noisy_xor(4_000)).rules().len(), 1);
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn exactly_balanced_exclusive_or_has_no_first_split() {
     let target = [false, true, true, false].repeat(50);
     let data = uncalibrated(matrix(&["a", "b"], values), target);
     let model = fit(&estimator(&["a", "b"], 5, 1), &data);
-    assert_eq!(model.leaves(), 1);
+    assert_eq!(model.rules().len(), 1);
     assert_eq!(model.rules()[0].to_string(), "always: 50.0 % of 200 rows");
 }
 
@@ -155,7 +158,7 @@ fn ten_fits_on_ties_give_the_same_bytes() {
     for _ in 0..9 {
         assert_eq!(rmp_serde::to_vec(&fit(&settings, &data)).unwrap(), first);
     }
-    assert!(fit(&settings, &data).leaves() > 4);
+    assert!(fit(&settings, &data).rules().len() > 4);
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn values_closer_than_any_tolerance_are_split() {
     let values = (0..100).map(|row| if row < 50 { low } else { low * 2.0 }).collect();
     let data = uncalibrated(matrix(&["x"], values), (0..100).map(|row| row < 50).collect());
     let model = fit(&estimator(&["x"], 1, 1), &data);
-    assert_eq!(model.leaves(), 2);
+    assert_eq!(model.rules().len(), 2);
     let found = probabilities(&model, &data);
     assert!(found[0] > 0.9 && found[99] < 0.1);
 }
@@ -178,7 +181,7 @@ fn explanation_adds_up_to_the_leaf() {
         let reasons = model.explain(data.train.features.row(row), 6);
         let sum: f64 = reasons.iter().map(|reason| reason.contribution).sum();
         let raw = answers[row].raw;
-        assert!((model.base_log_odds() + sum - (raw / (1.0 - raw)).ln()).abs() < 1e-9);
+        assert!((model.base_score() + sum - (raw / (1.0 - raw)).ln()).abs() < 1e-9);
     }
     let shares: f64 = model.importance().iter().map(|(_, share)| share).sum();
     assert!((shares - 1.0).abs() < 1e-12);
@@ -198,6 +201,7 @@ fn calibration_follows_a_base_rate_that_moved() {
     let data = SupervisedData {
         train: drawn([0.01, 0.02, 0.04, 0.08]),
         calibration: drawn([0.1, 0.18, 0.31, 0.47]),
+        horizon_days: 0,
     };
     let model = fit(&estimator(&["x"], 4, 20), &data);
     let answers = model.predict(&data.calibration.features).unwrap();

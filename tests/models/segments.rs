@@ -9,7 +9,7 @@ use crate::tables::{Draws, SPENDS, identity, matrix, wholesale};
 
 fn estimator(columns: &[&str], clusters: ClusterCount, restarts: usize) -> SegmentsEstimator {
     SegmentsEstimator {
-        algorithm: SegmentsAlgorithm::LinfaKmeans,
+        algorithm: SegmentsAlgorithm::KMeans,
         columns: identity(columns),
         clusters,
         restarts,

@@ -32,13 +32,14 @@ pub(crate) fn matrix(names: &[&str], values: Vec<f32>) -> FeatureMatrix {
 /// One snapshot over all rows.
 pub(crate) fn dataset(features: FeatureMatrix, target: Vec<bool>) -> Dataset {
     let snapshot = Snapshot { as_of: Timestamp::from_micros(0), rows: 0..features.rows() };
-    Dataset { features, target, snapshots: vec![snapshot] }
+    Dataset { features, target, snapshots: vec![snapshot], groups: Vec::new() }
 }
 
 /// Training rows, and nothing to calibrate on.
 pub(crate) fn uncalibrated(features: FeatureMatrix, target: Vec<bool>) -> SupervisedData {
     let none = features.select_rows(&[]);
-    SupervisedData { train: dataset(features, target), calibration: dataset(none, Vec::new()) }
+    let (train, calibration) = (dataset(features, target), dataset(none, Vec::new()));
+    SupervisedData { train, calibration, horizon_days: 0 }
 }
 
 pub(crate) fn identity(names: &[&str]) -> Vec<ColumnChoice> {

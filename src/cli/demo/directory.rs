@@ -19,8 +19,9 @@ pub(super) const MAPPING: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/online_retail/mapping.toml"));
 
 /// A model of every kind, with its recipe, in the order in which they are trained.
-pub(super) const RECIPES: [(&str, &str); 4] = [
+pub(super) const RECIPES: [(&str, &str); 5] = [
     ("segments", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/segments/recipe.toml"))),
+    ("rfm", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/rfm/recipe.toml"))),
     ("churn", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/churn/recipe.toml"))),
     (
         "propensity",

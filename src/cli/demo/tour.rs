@@ -86,6 +86,7 @@ impl Tour<'_> {
     pub(super) async fn ask(&mut self) -> Result<(), Failure> {
         for (title, kind, explain) in [
             ("Ask: which segment", Kind::Segments, 0),
+            ("Ask: how recent, how often, how much", Kind::Rfm, 0),
             ("Ask: who leaves, and why", Kind::Churn, 3),
             ("Ask: who buys soon", Kind::Propensity, 2),
         ] {

@@ -1,5 +1,7 @@
 //! Probabilities on the hold-out: metrics, deciles, calibration and what weighs most.
 
+use crate::metrics::Measure;
+use crate::model::Condition;
 use crate::training::ProbabilityEvaluation;
 
 use super::super::figure::{count, figure, metric, percent};
@@ -21,8 +23,35 @@ pub(super) fn text(evaluation: &ProbabilityEvaluation, metrics: &Table) -> Strin
         percent(rate),
     );
     let (deciles, reliability) = (deciles(evaluation), reliability(evaluation));
-    let weights = weights(evaluation);
-    format!("{head}\n\n{metrics}\n{deciles}\n{reliability}\n{weights}{}", rules(evaluation))
+    let notes: String = evaluation.notes.iter().map(|note| format!("\n{note}")).collect();
+    let (intervals, weights) = (intervals(evaluation), weights(evaluation));
+    let rules = rules(evaluation);
+    format!("{head}{notes}\n\n{metrics}\n{intervals}{deciles}\n{reliability}\n{weights}{rules}")
+}
+
+/// How sure the metrics are, and the difference to the champion; nothing where neither was kept.
+fn intervals(evaluation: &ProbabilityEvaluation) -> String {
+    let mut table = Table::new(["95 % interval", ">from", ">to", ">less champion", ">from", ">to"]);
+    for measured in &evaluation.intervals {
+        let Some(interval) = measured.interval else { continue };
+        let mut cells =
+            vec![name(measured.measure), metric(interval.lower), metric(interval.upper)];
+        let same = evaluation.differences.iter().find(|other| other.measure == measured.measure);
+        match same.and_then(|difference| difference.difference) {
+            Some(interval) => {
+                let of = [interval.estimate, interval.lower, interval.upper];
+                cells.extend(of.map(|value| format!("{value:+.4}")));
+            }
+            None => cells.extend(["-".to_owned(), "-".to_owned(), "-".to_owned()]),
+        }
+        table.row(cells);
+    }
+    if table.is_empty() { String::new() } else { format!("{table}\n") }
+}
+
+fn name(measure: Measure) -> String {
+    let json = serde_json::to_value(measure).unwrap_or_default();
+    json.as_str().unwrap_or_default().to_owned()
 }
 
 fn deciles(evaluation: &ProbabilityEvaluation) -> Table {
@@ -57,21 +86,20 @@ fn rules(evaluation: &ProbabilityEvaluation) -> String {
     rules.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     let mut table = Table::new(["most likely where", ">probability", ">customers"]);
     for rule in rules.into_iter().take(RULES_SHOWN) {
-        let conditions = rule
-            .conditions
-            .iter()
-            .map(|condition| range(&condition.column, condition.at_least, condition.below));
+        let conditions = rule.conditions.iter().map(condition);
         let conditions = conditions.collect::<Vec<_>>().join(", ");
         table.row([conditions, percent(rule.probability), count(rule.rows)]);
     }
     if table.is_empty() { String::new() } else { format!("\n{table}") }
 }
 
-fn range(column: &str, at_least: Option<f64>, below: Option<f64>) -> String {
-    match (at_least, below) {
+fn condition(condition: &Condition) -> String {
+    let Condition { column, at_least, below, among, .. } = condition;
+    match (*at_least, *below) {
         (Some(least), Some(most)) => format!("{} <= {column} < {}", figure(least), figure(most)),
         (Some(least), None) => format!("{column} >= {}", figure(least)),
         (None, Some(most)) => format!("{column} < {}", figure(most)),
-        (None, None) => column.to_owned(),
+        (None, None) if among.is_empty() => column.clone(),
+        (None, None) => format!("{column} in ({})", among.join(", ")),
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::grpc::proto::{
-    AssignSegmentsResponse, PredictChurnResponse, PredictPropensityResponse, Reason, RowError,
-    RowReasons, RowSource, ServedBy,
+    AssignRfmResponse, AssignSegmentsResponse, PredictChurnResponse, PredictPropensityResponse,
+    Reason, RowError, RowReasons, RowSource, ServedBy,
 };
 
 use super::super::figure::{figure, percent};
@@ -31,6 +31,7 @@ pub(in crate::cli) struct Answer {
 #[derive(Clone, Debug)]
 enum Columns {
     Segments { ids: Vec<u32>, names: Vec<String>, distances: Vec<f32>, confidences: Vec<f32> },
+    Rfm { scores: Vec<[u32; 3]>, cells: Vec<String>, names: Vec<String> },
     Probabilities(Probabilities),
 }
 
@@ -57,6 +58,25 @@ impl Answer {
                 names: response.names,
                 distances: response.distances,
                 confidences: response.confidences,
+            },
+            sources: response.sources,
+            reasons: response.reasons,
+            last_lines: response.last_line_time_micros,
+            errors: response.errors,
+        }
+    }
+
+    /// From scores of recency, frequency and monetary value.
+    pub(super) fn rfm(names: RowNames, response: AssignRfmResponse) -> Self {
+        let scores = response.recency_scores.into_iter().zip(response.frequency_scores);
+        let scores = scores.zip(response.monetary_scores);
+        Self {
+            names,
+            served_by: response.served_by.unwrap_or_default(),
+            columns: Columns::Rfm {
+                scores: scores.map(|((r, f), m)| [r, f, m]).collect(),
+                cells: response.cells,
+                names: response.segments,
             },
             sources: response.sources,
             reasons: response.reasons,
@@ -164,6 +184,7 @@ impl Columns {
     fn headings(&self) -> &[&str] {
         match self {
             Self::Segments { .. } => &["segment", ">distance", ">confidence"],
+            Self::Rfm { .. } => &["segment", "cell"],
             Self::Probabilities(_) => &[">probability", ">percentile", "label", "interval"],
         }
     }
@@ -174,6 +195,10 @@ impl Columns {
                 names.get(row).cloned().unwrap_or_default(),
                 number(distances, row, figure),
                 number(confidences, row, percent),
+            ],
+            Self::Rfm { cells, names, .. } => vec![
+                names.get(row).cloned().unwrap_or_default(),
+                cells.get(row).cloned().unwrap_or_default(),
             ],
             Self::Probabilities(columns) => vec![
                 number(&columns.values, row, percent),
@@ -192,6 +217,11 @@ impl Columns {
                 "name": names.get(row),
                 "distance": at(distances),
                 "confidence": at(confidences),
+            }),
+            Self::Rfm { scores, cells, names } => json!({
+                "segment": names.get(row),
+                "cell": cells.get(row),
+                "scores": scores.get(row),
             }),
             Self::Probabilities(columns) => json!({
                 "probability": at(&columns.values),

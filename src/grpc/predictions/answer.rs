@@ -45,14 +45,14 @@ pub(super) fn served_by(
 }
 
 /// The columns that every answer about customers has, and the place of each answered row.
-struct Columns {
-    sources: Vec<i32>,
-    reasons: Vec<proto::RowReasons>,
-    last_lines: Vec<i64>,
+pub(super) struct Columns {
+    pub(super) sources: Vec<i32>,
+    pub(super) reasons: Vec<proto::RowReasons>,
+    pub(super) last_lines: Vec<i64>,
 }
 
 impl Columns {
-    fn of<T>(asked: &Asked, answers: &Answers<T>) -> Self {
+    pub(super) fn of<T>(asked: &Asked, answers: &Answers<T>) -> Self {
         let mut columns = Self {
             sources: vec![proto::RowSource::Unspecified as i32; asked.rows],
             reasons: vec![proto::RowReasons::default(); asked.rows],
@@ -74,7 +74,7 @@ impl Columns {
 }
 
 /// One value per row of the request; refused rows keep the default.
-fn column<T, A: Clone>(
+pub(super) fn column<T, A: Clone>(
     asked: &Asked,
     answers: &Answers<T>,
     default: A,
@@ -249,7 +249,7 @@ fn wire_catalogue(segments: &[crate::model::Segment]) -> Vec<proto::Segment> {
 }
 
 /// The as-of date of the answers; none when the vectors are the caller's own.
-fn dated<T>(answers: &Answers<T>) -> Option<Timestamp> {
+pub(super) fn dated<T>(answers: &Answers<T>) -> Option<Timestamp> {
     let own = !answers.rows.is_empty()
         && answers.rows.iter().all(|row| row.source == RowSource::Features);
     (!own).then_some(answers.as_of)

@@ -41,6 +41,7 @@ macro_rules! input_from {
 }
 
 input_from!(assign_segments_request);
+input_from!(assign_rfm_request);
 input_from!(predict_churn_request);
 input_from!(predict_propensity_request);
 

@@ -55,13 +55,20 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     directory.write()?;
     telemetry::start(&config.log_filter, config.log_format);
     let (server, address) = start(config).await?;
+    // One listener for the whole run, so that a signal is neither seen twice nor missed.
+    let termination = signal::termination();
+    tokio::pin!(termination);
     let shown = tokio::select! {
         biased;
         shown = show(&directory, address, args.once, started) => shown,
-        () = signal::termination() => Err(Failure::Interrupted(
+        () = &mut termination => Err(Failure::Interrupted(
             "interrupted; the next `patron demo` goes on with what is there".to_owned(),
         )),
     };
+    if shown.is_ok() && !args.once {
+        termination.await;
+        note("stopping");
+    }
     server.stop().await?;
     shown
 }
@@ -115,9 +122,6 @@ async fn show(
         return Ok(());
     }
     tour.output.line(invitation(address))?;
-    drop(tour);
-    signal::termination().await;
-    note("stopping");
     Ok(())
 }
 

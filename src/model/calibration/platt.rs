@@ -46,11 +46,15 @@ pub fn fit_platt(scores: &[f64], target: &[bool]) -> Platt {
     Platt { a: -curve.first, b: -curve.constant }
 }
 
+/// Scores nearer to 0 are taken for 0.
+const SMALLEST: f64 = 1e-200;
+
 fn rows(sample: Sample<'_>) -> Vec<LogisticRow> {
     let (events, others) = sample.totals();
     let (high, low) = ((events + 1.0) / (events + 2.0), 1.0 / (others + 2.0));
-    let row = |(first, happened, weight)| LogisticRow {
-        first,
+    let row = |(score, happened, weight): (f64, bool, f64)| LogisticRow {
+        // A slope that tells such scores from 0 would not be finite.
+        first: if score.abs() < SMALLEST { 0.0 } else { score },
         second: 0.0,
         target: if happened { high } else { low },
         weight,
@@ -62,6 +66,13 @@ fn rows(sample: Sample<'_>) -> Vec<LogisticRow> {
 mod tests {
     use super::super::tests::{EVENTS, SCORES};
     use super::*;
+
+    #[test]
+    fn scores_at_the_end_of_a_double_give_a_finite_curve() {
+        let platt = fit_platt(&[-7.8e-310, -0.0], &[false, true]);
+        assert!(platt.a.is_finite() && platt.b.is_finite(), "{platt:?}");
+        assert!((platt.apply(0.0) - 0.5).abs() < 1e-9);
+    }
 
     #[test]
     fn platt_agrees_with_scikit_learn() {

@@ -30,6 +30,7 @@ use self::stored::Stored;
 use self::trees::Trees;
 use super::preprocessing::{ColumnChoice, Standardizer, check_columns};
 use super::probability::{Contribution, Prior, Probability, Scale, check_supervised, strongest};
+use super::trees::Tree;
 use super::{Calibration, CalibrationTrial, Estimator, FitError, FitRun, Model, PredictError};
 use crate::dataset::{FeatureMatrix, SupervisedData};
 
@@ -129,9 +130,18 @@ impl ClassifierEstimator {
 impl Scorer {
     fn scores(&self, matrix: &FeatureMatrix) -> Vec<f64> {
         match self {
-            Self::Linear(linear) => matrix.iter_rows().map(|row| linear.score(row)).collect(),
-            Self::Scorecard(card) => matrix.iter_rows().map(|row| card.score(row)).collect(),
             Self::Trees(trees) => trees.scores(matrix),
+            Self::Linear(_) | Self::Scorecard(_) => {
+                matrix.iter_rows().map(|row| self.score(row)).collect()
+            }
+        }
+    }
+
+    fn score(&self, row: &[f32]) -> f64 {
+        match self {
+            Self::Linear(linear) => linear.score(row),
+            Self::Scorecard(card) => card.score(row),
+            Self::Trees(trees) => trees.score(row),
         }
     }
 
@@ -269,6 +279,20 @@ impl ClassifierModel {
             .collect();
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
         shares
+    }
+
+    /// The tree of an algorithm that grows a single one; its values are log-odds, and its columns
+    /// are those that were chosen.
+    pub fn tree(&self) -> Option<&Tree> {
+        match &self.scorer {
+            Scorer::Trees(trees) => trees.tree(),
+            Scorer::Linear(_) | Scorer::Scorecard(_) => None,
+        }
+    }
+
+    /// The calibrated probability for one row of the fitted matrix's width.
+    pub fn probability(&self, row: &[f32]) -> f64 {
+        self.scale.answer(self.scorer.score(row)).probability
     }
 
     /// The leaves of a single tree as rules, from left to right; every row meets exactly one of

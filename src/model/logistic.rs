@@ -35,6 +35,13 @@ use crate::model::{FitError, FitRun};
 
 const ALGORITHM: &str = "logistic";
 
+/// Least share of the predicted decrease that a step must bring.
+const ARMIJO: f64 = 1e-4;
+/// Rounding of a loss, relative.
+const ROUNDING: f64 = 1e-12;
+/// Halvings before a step is given up.
+const HALVINGS: usize = 40;
+
 /// Most columns for which the full Hessian is computed.
 pub const DENSE: usize = 256;
 

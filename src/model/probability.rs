@@ -42,8 +42,9 @@ pub struct Contribution {
     pub column: String,
     /// The row's raw value of it.
     pub value: f64,
-    /// What it adds. Churn and propensity: log-odds of the uncalibrated score relative to the
-    /// average training row. Segments: share of the squared distance to the segment's centre.
+    /// What it adds. Churn and propensity: log-odds of the uncalibrated score (random forests: the
+    /// uncalibrated probability) relative to the average training row. Segments: share of the
+    /// squared distance to the segment's centre.
     pub contribution: f64,
 }
 

@@ -2,6 +2,13 @@
 
 use std::str;
 
+/// Microseconds of most times are whole seconds.
+pub(crate) const SECOND: i64 = 1_000_000;
+/// Micros of most amounts are whole cents.
+pub(crate) const CENT: i64 = 10_000;
+/// Thousandths of most quantities are whole units.
+pub(crate) const UNIT: i64 = 1_000;
+
 /// Bytes that are read from the front. Every reading is checked: damaged bytes give `None`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes<'a>(&'a [u8]);

@@ -5,7 +5,7 @@
 
 use crate::transaction::{HistoryLine, LocalTime, Money, OrderKey, Quantity, Symbol, Timestamp};
 
-use super::bytes::{Bytes, put, put_scaled, put_text, zigzag};
+use super::bytes::{Bytes, CENT, SECOND, UNIT, put, put_scaled, put_text, zigzag};
 
 /// A line with its texts as symbols, and with the span of time in which it was known.
 ///
@@ -53,10 +53,6 @@ const COST_KNOWN: u16 = 1 << 11;
 const ONE_UNIT: u16 = 1 << 12;
 const WHOLE_CENTS: u16 = 1 << 13;
 const REPEATED: u16 = 1 << 14;
-
-const SECOND: i64 = 1_000_000;
-const CENT: i64 = 10_000;
-const UNIT: i64 = 1_000;
 
 impl Record<'_> {
     /// Whether no correction has replaced the line.

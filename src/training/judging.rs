@@ -14,11 +14,12 @@ use super::supervised::{Split, converged, probabilities};
 use super::timeline::Timeline;
 use crate::dataset::Dataset;
 use crate::metrics::{
-    Bootstrap, EvaluationRows, Measure, MeasureDifference, calibration_slope_intercept, roc_auc,
+    Bootstrap, BootstrapError, EvaluationRows, Measure, MeasureDifference,
+    calibration_slope_intercept, roc_auc,
 };
 use crate::model::{
-    Calibration, ClassifierModel, FitError, FitRun, FittedModel, Model as _, PartialDependence,
-    Platt, fit_platt,
+    Calibration, ClassifierModel, DependenceCurve, FitError, FitRun, FittedModel,
+    PartialDependence, Platt, fit_platt,
 };
 use crate::repository::{Gate, Metric};
 
@@ -78,13 +79,12 @@ impl Judged<'_> {
             Bootstrap { replicates: REPLICATES, seed: run.seed, ..Bootstrap::default() };
         let stopped = || run.cancel.is_cancelled();
         let (intervals, differences) = run.install(|| {
-            let intervals = bootstrap.measures(&rows, &stopped).unwrap_or_default();
+            let intervals = bootstrap.measures(&rows, &stopped).map_err(broken_off)?;
             let differences = champion.map(|champion| {
                 let champion = EvaluationRows { probabilities: champion, ..rows };
-                bootstrap.differences(&champion, &predicted, &stopped).unwrap_or_default()
+                bootstrap.differences(&champion, &predicted, &stopped).map_err(broken_off)
             });
-            run.check()?;
-            Ok((intervals, differences.unwrap_or_default()))
+            Ok((intervals, differences.transpose()?.unwrap_or_default()))
         })?;
         let calibration = model.map(|model| describe(model.calibration())).unwrap_or_default();
         Ok(ProbabilityEvaluation {
@@ -151,6 +151,13 @@ impl Judged<'_> {
     }
 }
 
+fn broken_off(error: BootstrapError) -> FitError {
+    match error {
+        BootstrapError::Stopped => FitError::Cancelled,
+        other => FitError::Algorithm { algorithm: "bootstrap", message: other.to_string() },
+    }
+}
+
 /// What the bootstrap says about a difference.
 fn difference(differences: &[MeasureDifference], measure: Measure) -> String {
     let found = differences.iter().find(|difference| difference.measure == measure);
@@ -166,23 +173,14 @@ fn dependence(
     model: &ClassifierModel,
     holdout: &Dataset,
     run: &FitRun<'_>,
-) -> Result<Vec<crate::model::DependenceCurve>, FitError> {
+) -> Result<Vec<DependenceCurve>, FitError> {
     let importance = model.importance();
     let columns: Vec<&str> =
         importance.iter().take(DEPENDENCES).map(|(column, _)| column.as_str()).collect();
     if columns.is_empty() {
         return Ok(Vec::new());
     }
-    let names = holdout.features.columns();
-    let answer = |row: &[f32]| {
-        let matrix = crate::dataset::FeatureMatrix::coded(
-            std::sync::Arc::clone(names),
-            holdout.features.all_levels().into(),
-            row.to_vec(),
-        );
-        let answers = matrix.ok().and_then(|matrix| model.predict(&matrix).ok());
-        answers.and_then(|answers| answers.first().map(|one| one.probability)).unwrap_or(f64::NAN)
-    };
+    let answer = |row: &[f32]| model.probability(row);
     run.install(|| PartialDependence::default().curves(&holdout.features, &columns, answer, run))
 }
 

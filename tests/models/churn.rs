@@ -188,7 +188,9 @@ fn separable_rows_end_with_finite_numbers() {
     for algorithm in BOTH {
         let model = fit_by(algorithm, &["x"], 0.0, &data);
         let answers = model.predict(&data.train.features).unwrap();
-        assert!(answers[0].probability < 0.1 && answers[39].probability > 0.9);
+        let far = if algorithm == ClassifierAlgorithm::LinfaLogistic { 0.01 } else { 0.1 };
+        let (first, last) = (answers[0].probability, answers[39].probability);
+        assert!(first < far && last > 1.0 - far, "{algorithm:?} {first} {last}");
         assert!(fit_by(algorithm, &["x"], 1.0, &data).verdict().converged);
     }
     let model = fit(&["x"], 0.0, &data);

@@ -76,11 +76,11 @@ where
         estimator.fit(data, &run).unwrap()
     };
     let model = fit(1, 5);
-    let bytes = rmp_serde::to_vec_named(&model).unwrap();
-    assert_eq!(rmp_serde::to_vec_named(&fit(1, 5)).unwrap(), bytes);
-    assert_eq!(rmp_serde::to_vec_named(&fit(8, 5)).unwrap(), bytes);
+    let bytes = rmp_serde::to_vec(&model).unwrap();
+    assert_eq!(rmp_serde::to_vec(&fit(1, 5)).unwrap(), bytes);
+    assert_eq!(rmp_serde::to_vec(&fit(8, 5)).unwrap(), bytes);
     let restored: E::Model = rmp_serde::from_slice(&bytes).unwrap();
-    assert_eq!(rmp_serde::to_vec_named(&restored).unwrap(), bytes);
+    assert_eq!(rmp_serde::to_vec(&restored).unwrap(), bytes);
     let (unseen, _) = rows(9, 200);
     let answers = model.predict(&unseen).unwrap();
     assert_eq!(answers.len(), 200);

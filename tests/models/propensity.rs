@@ -35,8 +35,8 @@ fn telco_tree_ranks_like_that_of_scikit_learn() {
     assert!(roc_auc(&found, &data.train.target).unwrap() > 0.83);
     assert!(log_loss(&found, &data.train.target).unwrap() < 0.43);
     assert!(expected_calibration_error(&found, &data.train.target, 10).unwrap() < 0.01);
-    let deepest = model.rules().iter().map(|rule| rule.conditions.len()).max().unwrap();
-    assert!(deepest <= 5 && model.rules().len() > 10);
+    let tree = model.tree().unwrap();
+    assert!(tree.depth() <= 5 && tree.leaves() > 10);
 }
 
 #[test]
@@ -44,6 +44,7 @@ fn every_leaf_keeps_its_rows_and_rules_cover_all_of_them() {
     let data = telco();
     let model = fit(&estimator(&TELCO, 30, 50), &data);
     let rules = model.rules();
+    assert_eq!(rules.len(), model.tree().unwrap().leaves());
     assert!(rules.iter().all(|rule| rule.rows >= 50));
     assert_eq!(rules.iter().map(|rule| rule.rows).sum::<u64>(), 7_043);
     assert_eq!(rules.iter().map(|rule| rule.events).sum::<u64>(), 1_869);

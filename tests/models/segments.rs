@@ -35,11 +35,14 @@ fn wholesale_inertia_agrees_with_scikit_learn() {
         1_088.636_317,
         1_024.226_253,
     ];
-    for (clusters, expected) in (2..).zip(expected) {
-        let model = fit(&estimator(&SPENDS, ClusterCount::Fixed(clusters), 50), &data);
-        let ratio = model.inertia() / expected;
-        assert!((0.999..1.005).contains(&ratio), "{clusters}: {} {expected}", model.inertia());
-        assert!(model.converged());
+    for algorithm in [SegmentsAlgorithm::KMeans, SegmentsAlgorithm::LinfaKmeans] {
+        for (clusters, expected) in (2..).zip(expected) {
+            let settings = estimator(&SPENDS, ClusterCount::Fixed(clusters), 50);
+            let model = fit(&SegmentsEstimator { algorithm, ..settings }, &data);
+            let ratio = model.inertia() / expected;
+            assert!((0.999..1.005).contains(&ratio), "{clusters}: {} {expected}", model.inertia());
+            assert!(model.converged());
+        }
     }
 }
 

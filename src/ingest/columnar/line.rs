@@ -1,7 +1,7 @@
 //! A checked line, and how lines are kept: each as its difference from the one before it.
 
 use super::names::ABSENT;
-use crate::store::bytes::{Bytes, put, put_scaled, zigzag};
+use crate::store::bytes::{Bytes, CENT, SECOND, UNIT, put, put_scaled, zigzag};
 
 /// An amount or time that is not given.
 pub(super) const NONE: i64 = i64::MIN;
@@ -20,10 +20,6 @@ const DISCOUNTED: u16 = 1 << 10;
 const COST_KNOWN: u16 = 1 << 11;
 const ONE_UNIT: u16 = 1 << 12;
 const WHOLE_CENTS: u16 = 1 << 13;
-
-const SECOND: i64 = 1_000_000;
-const CENT: i64 = 10_000;
-const UNIT: i64 = 1_000;
 
 /// A line that keeps the contract; texts are numbers of [`super::names::Names`].
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]

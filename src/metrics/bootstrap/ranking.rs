@@ -22,8 +22,10 @@ pub enum Measure {
     /// [`crate::metrics::expected_calibration_error`] of ten bins.
     ExpectedCalibrationError,
     /// [`crate::metrics::ks_statistic`].
+    #[serde(rename = "ks")]
     KsStatistic,
     /// [`crate::metrics::cumulative_gain`] of the best-scored tenth of the rows over 0.1.
+    #[serde(rename = "lift_top_decile")]
     TopDecileLift,
 }
 

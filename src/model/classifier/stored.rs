@@ -10,28 +10,41 @@ use crate::model::preprocessing::Standardizer;
 use crate::model::probability::{Scale, bounded_log_odds};
 use crate::model::trees::{DamagedTree, Node, Split, Test, Tree};
 
-/// Every form that a model file can have.
+/// Every form that a model file can have: that of today first, then what format 1 of churn and of
+/// propensity had in its place.
 #[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Stored {
-    Current {
-        algorithm: ClassifierAlgorithm,
-        input: Vec<String>,
-        levels: Vec<Vec<String>>,
-        scorer: Scorer,
-        verdict: Verdict,
-        scale: Scale,
-    },
-    /// Format 1 of churn.
-    Logistic {
-        standardizer: Standardizer,
-        coefficients: Coefficients,
-        converged: bool,
-        iterations: u64,
-        scale: Scale,
-    },
-    /// Format 1 of propensity.
-    Tree { input: Vec<String>, tree: CountedTree, scale: Scale },
+pub(super) struct Stored {
+    algorithm: ClassifierAlgorithm,
+    #[serde(default)]
+    input: Vec<String>,
+    #[serde(default)]
+    levels: Vec<Vec<String>>,
+    #[serde(default)]
+    scorer: Option<Scorer>,
+    #[serde(default)]
+    verdict: Verdict,
+    scale: Scale,
+    #[serde(default)]
+    standardizer: Option<Standardizer>,
+    #[serde(default)]
+    coefficients: Option<Coefficients>,
+    #[serde(default)]
+    converged: bool,
+    #[serde(default)]
+    iterations: u64,
+    #[serde(default)]
+    tree: Option<CountedTree>,
+}
+
+/// Why a stored model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidModel {
+    /// Nothing in it could score a row.
+    #[error("expected a scorer, coefficients or a tree, found none")]
+    NoScorer,
+    /// Its tree is damaged.
+    #[error(transparent)]
+    Tree(#[from] DamagedTree),
 }
 
 /// A tree of numbers of rows and events.
@@ -57,30 +70,25 @@ struct CountedSplit {
 }
 
 impl TryFrom<Stored> for ClassifierModel {
-    type Error = DamagedTree;
+    type Error = InvalidModel;
 
-    fn try_from(stored: Stored) -> Result<Self, DamagedTree> {
-        Ok(match stored {
-            Stored::Current { algorithm, input, levels, scorer, verdict, scale } => {
-                Self { algorithm, input, levels, scorer, verdict, scale }
+    fn try_from(stored: Stored) -> Result<Self, InvalidModel> {
+        let Stored { algorithm, mut input, levels, mut verdict, scale, .. } = stored;
+        let scorer = match (stored.scorer, stored.standardizer, stored.coefficients, stored.tree) {
+            (Some(scorer), ..) => scorer,
+            (None, Some(standardizer), Some(coefficients), _) => {
+                input = standardizer.input_columns().to_vec();
+                verdict.converged = stored.converged;
+                verdict.iterations = stored.iterations;
+                Scorer::Linear(Linear::without_errors(standardizer, coefficients))
             }
-            Stored::Logistic { standardizer, coefficients, converged, iterations, scale } => Self {
-                algorithm: ClassifierAlgorithm::LinfaLogistic,
-                input: standardizer.input_columns().to_vec(),
-                levels: Vec::new(),
-                scorer: Scorer::Linear(Linear::without_errors(standardizer, coefficients)),
-                verdict: Verdict { converged, iterations, notes: Vec::new() },
-                scale,
-            },
-            Stored::Tree { input, tree, scale } => Self {
-                algorithm: ClassifierAlgorithm::LinfaTree,
-                levels: Vec::new(),
-                scorer: Scorer::Trees(Trees::single(tree.in_log_odds(input.len())?)),
-                verdict: Verdict { converged: true, iterations: 1, notes: Vec::new() },
-                input,
-                scale,
-            },
-        })
+            (None, _, _, Some(tree)) => {
+                verdict = Verdict { converged: true, iterations: 1, notes: Vec::new() };
+                Scorer::Trees(Trees::single(tree.in_log_odds(input.len())?))
+            }
+            (None, ..) => return Err(InvalidModel::NoScorer),
+        };
+        Ok(Self { algorithm, input, levels, scorer, verdict, scale })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::probability::bounded_log_odds;
 use crate::model::trees::boosting::{self, Boosting};
 use crate::model::trees::forest::{self, Forest};
 use crate::model::trees::shap::Explainer;
-use crate::model::trees::{Binned, Node, Sample, Table, Tree, prune, tree};
+use crate::model::trees::{Binned, Node, Sample, Scorer, Table, Tree, prune, tree};
 use crate::model::{FitError, FitRun};
 
 /// Rows from which on packing the trees for many rows pays.
@@ -343,35 +343,44 @@ impl Trees {
     }
 
     pub(super) fn scores(&self, matrix: &FeatureMatrix) -> Vec<f64> {
+        let packed = (matrix.rows() >= MANY_ROWS).then(|| self.packed_scores(matrix)).flatten();
+        packed.unwrap_or_else(|| matrix.iter_rows().map(|row| self.score(row)).collect())
+    }
+
+    /// The scores by all trees packed together; `None` for a single tree.
+    fn packed_scores(&self, matrix: &FeatureMatrix) -> Option<Vec<f64>> {
+        let (trees, width) = match &self.ensemble {
+            Ensemble::Tree(_) => return None,
+            Ensemble::Forest(forest, _) => (&forest.trees, forest.width),
+            Ensemble::Boosting(model) => (&model.trees, model.width),
+        };
         let rows: Vec<f32> =
             matrix.iter_rows().flat_map(|row| picked(row, &self.columns)).collect();
-        let packed = || match &self.ensemble {
-            Ensemble::Boosting(model) if matrix.rows() >= MANY_ROWS => {
-                crate::model::trees::Scorer::of(&model.trees, model.width).sums(&rows).ok()
+        let sums = Scorer::of(trees, width).sums(&rows).ok()?;
+        let score = |sum: f64| match &self.ensemble {
+            Ensemble::Forest(forest, ends) => {
+                held_off(sum / forest.trees.len().max(1) as f64, *ends)
             }
-            Ensemble::Forest(model, _) if matrix.rows() >= MANY_ROWS => {
-                crate::model::trees::Scorer::of(&model.trees, model.width).sums(&rows).ok()
-            }
-            _ => None,
+            Ensemble::Boosting(model) => model.initial + sum,
+            Ensemble::Tree(_) => sum,
         };
-        match (packed(), &self.ensemble) {
-            (Some(sums), Ensemble::Boosting(model)) => {
-                sums.into_iter().map(|sum| model.initial + sum).collect()
-            }
-            (Some(sums), Ensemble::Forest(model, ends)) => {
-                let trees = model.trees.len().max(1) as f64;
-                sums.into_iter().map(|sum| held_off(sum / trees, *ends)).collect()
-            }
-            _ => rows.chunks_exact(self.columns.len().max(1)).map(|row| self.score(row)).collect(),
+        Some(sums.into_iter().map(score).collect())
+    }
+
+    /// The score of a row of the matrix.
+    pub(super) fn score(&self, row: &[f32]) -> f64 {
+        let row: Vec<f32> = picked(row, &self.columns).collect();
+        match &self.ensemble {
+            Ensemble::Tree(tree) => tree.predict_row(&row),
+            Ensemble::Forest(forest, ends) => held_off(forest.predict_row(&row), *ends),
+            Ensemble::Boosting(model) => model.raw_row(&row),
         }
     }
 
-    /// The score of a row of the chosen columns.
-    fn score(&self, row: &[f32]) -> f64 {
+    pub(super) fn tree(&self) -> Option<&Tree> {
         match &self.ensemble {
-            Ensemble::Tree(tree) => tree.predict_row(row),
-            Ensemble::Forest(forest, ends) => held_off(forest.predict_row(row), *ends),
-            Ensemble::Boosting(model) => model.raw_row(row),
+            Ensemble::Tree(tree) => Some(tree),
+            Ensemble::Forest(..) | Ensemble::Boosting(_) => None,
         }
     }
 
@@ -384,7 +393,7 @@ impl Trees {
     }
 
     pub(super) fn base(&self) -> f64 {
-        self.explainer().row(&vec![f32::NAN; self.columns.len()]).base
+        self.explainer().base()
     }
 
     pub(super) fn parts(&self, row: &[f32], width: usize) -> Vec<f64> {

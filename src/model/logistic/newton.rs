@@ -4,20 +4,14 @@ use super::cholesky::Cholesky;
 use super::derivatives::Derivatives;
 use super::problem::{Problem, refused};
 use super::separation::{NEAR, separation};
-use super::{ALGORITHM, Fit, Separation, Settings, StandardErrors, conjugate, start};
+use super::{
+    ALGORITHM, ARMIJO, Fit, HALVINGS, ROUNDING, Separation, Settings, StandardErrors, conjugate,
+    start,
+};
 use crate::model::{FitError, FitRun};
 
 /// Iterations before a search for separation, whose steps settle in the run-away direction.
 const SETTLED: usize = 8;
-
-/// Least share of the predicted decrease that a step must bring.
-const ARMIJO: f64 = 1e-4;
-
-/// Rounding of a loss, relative.
-const ROUNDING: f64 = 1e-12;
-
-/// Halvings before a step is given up.
-const HALVINGS: usize = 40;
 
 /// Minimises the loss plus `l2` / 2 |b|^2.
 ///

@@ -7,20 +7,11 @@ use rayon::prelude::*;
 use super::pass::{Moments, moments};
 use super::problem::{Problem, refused};
 use super::wide::slope;
-use super::{ACTIVE, ALGORITHM, Fit, Settings, start};
+use super::{ACTIVE, ALGORITHM, ARMIJO, Fit, HALVINGS, ROUNDING, Settings, start};
 use crate::model::{FitError, FitRun};
 
 /// Most sweeps over the coordinates per quadratic model.
 const SWEEPS: usize = 1_000;
-
-/// Least share of the predicted decrease that a step must bring.
-const ARMIJO: f64 = 1e-4;
-
-/// Rounding of an objective, relative.
-const ROUNDING: f64 = 1e-12;
-
-/// Halvings before a step is given up.
-const HALVINGS: usize = 40;
 
 /// Minimises over all columns at once.
 ///

@@ -57,6 +57,11 @@ impl Explainer {
         Self::new(&model.trees, model.width, model.initial, 1.0)
     }
 
+    /// The mean answer over the training rows, by their weight.
+    pub fn base(&self) -> f64 {
+        self.base
+    }
+
     /// The parts of the answer for one row. A column beyond the end of the row is missing.
     pub fn row(&self, row: &[f32]) -> Explanation {
         let mut columns = vec![0.0; self.width];

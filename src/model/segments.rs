@@ -4,6 +4,7 @@
 //! from its profile. A retrained model hands its names on, so that "at-risk" means the same
 //! customers next month.
 
+mod choice;
 mod cluster;
 mod linfa_kmeans;
 mod lloyd;
@@ -13,6 +14,8 @@ mod points;
 mod profile;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::choice::{Tried, elbow};
 
 use self::points::Points;
 use super::preprocessing::{ColumnChoice, Standardizer};
@@ -81,6 +84,8 @@ pub struct SegmentsModel {
     silhouette: Option<f64>,
     converged: bool,
     iterations: u64,
+    #[serde(default)]
+    tried: Vec<Tried>,
 }
 
 /// A group of customers.
@@ -139,6 +144,7 @@ impl Estimator for SegmentsEstimator {
             silhouette: clustering.silhouette,
             converged: clustering.converged,
             iterations: clustering.iterations,
+            tried: clustering.tried,
         })
     }
 }
@@ -214,6 +220,12 @@ impl SegmentsModel {
         self.silhouette
     }
 
+    /// How each number of clusters did that was tried, the fewest first; empty for models of older
+    /// programs.
+    pub fn tried(&self) -> &[Tried] {
+        &self.tried
+    }
+
     /// Whether the centres came to rest within the iterations allowed.
     pub fn converged(&self) -> bool {
         self.converged
@@ -253,6 +265,7 @@ impl SegmentsModel {
         let contribution = |((column, value), square): ((&str, f64), f64)| Contribution {
             column: column.to_owned(),
             value,
+            level: None,
             contribution: if sum > 0.0 { square / sum } else { 0.0 },
         };
         strongest(columns.zip(squares).map(contribution).collect(), top)

@@ -19,7 +19,7 @@ pub(super) fn farthest(
     most: usize,
     run: &FitRun<'_>,
 ) -> Result<Vec<Far>, FitError> {
-    let blocks = packed.map(run, |block| of_block(block, centres, packed.width(), labels, most))?;
+    let blocks = packed.map(run, |block| of_block(packed, block, centres, labels, most))?;
     Ok(first(blocks.into_iter().flatten().collect(), most))
 }
 
@@ -31,18 +31,20 @@ pub(super) fn first(mut rows: Vec<Far>, most: usize) -> Vec<Far> {
 }
 
 fn of_block(
+    packed: &Packed<'_>,
     block: Block<'_>,
     centres: &[f64],
-    width: usize,
     labels: &[u32],
     most: usize,
 ) -> Vec<Far> {
+    let width = packed.width();
     let labels = labels.iter().skip(block.first).take(block.rows).enumerate();
-    let rows = labels.filter(|(row, _)| block.weight(*row) > 0.0).map(|(row, label)| {
-        let start = *label as usize * width;
-        let centre = centres.get(start..start + width).unwrap_or_default();
-        let squares = block.row(row).zip(centre).map(|(x, c)| (x - c) * (x - c));
-        Far { distance: squares.sum(), row: block.first + row }
-    });
+    let rows =
+        labels.filter(|(row, _)| packed.weight(block.first + row) > 0.0).map(|(row, label)| {
+            let start = *label as usize * width;
+            let centre = centres.get(start..start + width).unwrap_or_default();
+            let squares = block.row(row).zip(centre).map(|(x, c)| (x - c) * (x - c));
+            Far { distance: squares.sum(), row: block.first + row }
+        });
     first(rows.filter(|far| far.distance > 0.0).collect(), most)
 }

@@ -85,20 +85,33 @@ impl Frame {
         let width = self.origin.len();
         let panels = panels.chunks_exact_mut(self.panel_len());
         for (rows, panel) in rows.chunks(PANEL * width).zip(panels) {
-            let (columns, norms) = panel.split_at_mut(width * PANEL);
-            norms.fill(0.0);
-            for ((place, column), origin) in
-                columns.chunks_exact_mut(PANEL).enumerate().zip(&self.origin)
-            {
-                let values = rows.iter().skip(place).step_by(width);
-                for (to, value) in column.iter_mut().zip(values) {
+            self.pack_panel(rows.chunks_exact(width), panel);
+        }
+    }
+
+    /// The same for at most [`PANEL`] rows from anywhere.
+    pub(super) fn pack_panel<'a>(
+        &self,
+        rows: impl ExactSizeIterator<Item = &'a [f32]>,
+        panel: &mut [f32],
+    ) {
+        let (columns, _) = panel.as_chunks_mut::<PANEL>();
+        let Some((norms, columns)) = columns.split_last_mut() else { return };
+        if rows.len() < PANEL {
+            columns.iter_mut().for_each(|column| column.fill(0.0));
+        }
+        for (lane, row) in rows.enumerate().take(PANEL) {
+            for ((column, value), origin) in columns.iter_mut().zip(row).zip(&self.origin) {
+                if let Some(to) = column.get_mut(lane) {
                     *to = value * self.scale - origin;
                 }
-                for (norm, value) in norms.iter_mut().zip(&*column) {
-                    *norm += value * value;
-                }
             }
-            blank(panel, rows.len() / width);
+        }
+        norms.fill(0.0);
+        for column in columns {
+            for (norm, value) in norms.iter_mut().zip(column) {
+                *norm += *value * *value;
+            }
         }
     }
 
@@ -126,13 +139,6 @@ pub(super) fn lane(panel: &[f32], row: usize) -> impl Iterator<Item = f64> + '_ 
     let columns = panel.len().saturating_sub(PANEL);
     let columns = panel.get(..columns).unwrap_or_default().chunks_exact(PANEL);
     columns.filter_map(move |column| column.get(row)).map(|value| f64::from(*value))
-}
-
-/// Sets the rows of a panel from `rows` on to 0.
-fn blank(panel: &mut [f32], rows: usize) {
-    for column in panel.chunks_exact_mut(PANEL) {
-        column.iter_mut().skip(rows).for_each(|value| *value = 0.0);
-    }
 }
 
 /// The middle value, the lower of two.

@@ -5,9 +5,11 @@ use rayon::prelude::*;
 use super::Settings;
 use super::farthest::{Far, farthest};
 use super::frame::{BLOCK_ROWS, PANEL};
+use super::groups::Groups;
 use super::packed::{Block, Packed};
+use super::skim::{Skim, shared_rows};
 use super::sums::Sums;
-use super::tile::{SearchTiles, nearest};
+use super::tile::nearest;
 use crate::model::{FitError, FitRun};
 
 /// Where a start ended.
@@ -23,23 +25,30 @@ pub(super) struct Ended {
 /// The label of a row that has none yet.
 const NONE: u32 = u32::MAX;
 
-/// Bytes that the sums of the blocks that are worked on at a time may take, within limits.
-const WAVE_BYTES: usize = 8 << 20;
+/// Passes after which rows are sorted. The next one looks at all centres, so this must be seldom.
+const SORTED_AFTER: [usize; 4] = [2, 7, 20, 60];
+
+/// Parts that the rows are cut into: each has sums of its own.
+const MOST_PARTS: usize = 16;
+
+/// Bytes that the sums of the parts may take, within limits.
+const PARTS_BYTES: usize = 8 << 20;
 
 /// Iterates from `centres`, which are in the frame of the rows. `enough` is the sum of squared
 /// moves at which the start has converged.
 pub(super) fn fit(
-    packed: &Packed<'_>,
+    packed: &mut Packed<'_>,
     mut centres: Vec<f64>,
     settings: &Settings,
     enough: f64,
     run: &FitRun<'_>,
 ) -> Result<Ended, FitError> {
-    let mut state = Lloyd::new(packed, centres.len(), run);
+    let mut state = Lloyd::new(packed, &centres, run);
     for iteration in 1..=settings.max_iterations {
         run.check()?;
         run.progress.report("cluster", iteration as f64 / settings.max_iterations as f64);
         let moved = state.assign(&centres)?;
+        state.sort = state.groups.group_moves.len() > 1 && SORTED_AFTER.contains(&iteration);
         let mut next = state.next(&centres)?;
         let mut converged = next.settled(&centres, moved, enough);
         if state.stale && (converged || iteration == settings.max_iterations) {
@@ -55,21 +64,28 @@ pub(super) fn fit(
     Ok(Ended { centres, iterations: 0, converged: false, labels: state.labels })
 }
 
-struct Lloyd<'a> {
-    packed: &'a Packed<'a>,
+struct Lloyd<'a, 'p> {
+    packed: &'a mut Packed<'p>,
     run: &'a FitRun<'a>,
     labels: Vec<u32>,
+    groups: Groups,
+    /// See [`Skim`].
+    gaps: Vec<f32>,
+    gaps_of_block: usize,
+    /// Whether rows are to be sorted before the next pass.
+    sort: bool,
     sums: Sums,
     /// Whether rows were ever taken out of `sums`, which leaves rounding errors.
     stale: bool,
-    wave: Vec<Partial>,
+    blocks_of_part: usize,
+    parts: Vec<Part>,
 }
 
-/// What one block does to the sums.
-struct Partial {
+/// What the rows of a part do to the sums.
+struct Part {
     change: Sums,
     moved: usize,
-    labels: Vec<u32>,
+    found: Vec<u32>,
     distances: Vec<f32>,
 }
 
@@ -79,26 +95,61 @@ struct Next {
     refilled: bool,
 }
 
-impl<'a> Lloyd<'a> {
-    fn new(packed: &'a Packed<'a>, values: usize, run: &'a FitRun<'a>) -> Self {
-        let sums = Sums::new(values / packed.width(), packed.width());
-        let partial = || Partial {
+impl<'a, 'p> Lloyd<'a, 'p> {
+    fn new(packed: &'a mut Packed<'p>, centres: &[f64], run: &'a FitRun<'a>) -> Self {
+        let width = packed.width();
+        let groups = Groups::of(centres, width);
+        let sums = Sums::new(centres.len() / width, width);
+        let most = (PARTS_BYTES / size_of_val(centres)).clamp(4, MOST_PARTS);
+        let blocks_of_part = packed.blocks().div_ceil(most).max(1);
+        let part = || Part {
             change: sums.clone(),
             moved: 0,
-            labels: vec![NONE; BLOCK_ROWS],
+            found: vec![NONE; BLOCK_ROWS],
             distances: vec![0.0; BLOCK_ROWS],
         };
-        let blocks = (WAVE_BYTES / (values * size_of::<f64>())).clamp(8, 256);
-        let wave = (0..blocks.min(packed.blocks())).map(|_| partial()).collect();
-        let labels = vec![NONE; packed.rows()];
-        Self { packed, run, labels, sums, stale: false, wave }
+        let parts = (0..packed.blocks().div_ceil(blocks_of_part)).map(|_| part()).collect();
+        let gaps_of_block = BLOCK_ROWS / shared_rows() * groups.group_moves.len();
+        Self {
+            run,
+            labels: vec![NONE; packed.rows()],
+            gaps: vec![-1.0; packed.blocks() * gaps_of_block],
+            gaps_of_block,
+            sort: false,
+            groups,
+            sums,
+            stale: false,
+            blocks_of_part,
+            parts,
+            packed,
+        }
     }
 
     /// Gives each row its nearest centre. How many rows changed theirs.
     fn assign(&mut self, centres: &[f64]) -> Result<usize, FitError> {
-        let tiles = SearchTiles::of(centres, self.packed.width());
+        if self.sort {
+            self.packed.sort(&mut self.labels, self.groups.moves.len(), self.run)?;
+            self.groups = Groups::of(centres, self.packed.width());
+            self.gaps.fill(-1.0);
+        } else {
+            self.groups.move_to(centres);
+        }
         let again = self.labels.first().is_some_and(|label| *label != NONE);
-        let moved = self.waves(|block, labels, partial| partial.assign(&block, &tiles, labels))?;
+        let (groups, gaps_of_block) = (&self.groups, self.gaps_of_block);
+        let (packed, run, blocks_of_part) = (&*self.packed, self.run, self.blocks_of_part);
+        let labels = self.labels.par_chunks_mut(BLOCK_ROWS * blocks_of_part);
+        let gaps = self.gaps.par_chunks_mut(gaps_of_block * blocks_of_part);
+        let parts = labels.zip(gaps).zip(&mut self.parts).enumerate();
+        parts.try_for_each(|(index, ((labels, gaps), part))| {
+            part.clear();
+            let blocks = labels.chunks_mut(BLOCK_ROWS).zip(gaps.chunks_mut(gaps_of_block));
+            for (block, (labels, gaps)) in (index * blocks_of_part..).zip(blocks) {
+                run.check()?;
+                part.assign(&packed.block(block), groups, gaps, labels);
+            }
+            Ok::<(), FitError>(())
+        })?;
+        let moved = self.add_parts();
         self.stale |= again && moved > 0;
         Ok(moved)
     }
@@ -106,38 +157,31 @@ impl<'a> Lloyd<'a> {
     /// The sums anew from the labels.
     fn sum_again(&mut self) -> Result<(), FitError> {
         self.sums.clear();
-        self.waves(|block, labels, partial| {
-            for (row, label) in labels.iter().enumerate() {
-                partial.change.put(*label, block.row(row), block.weight(row));
+        let (packed, run, blocks_of_part) = (&*self.packed, self.run, self.blocks_of_part);
+        let parts = self.labels.par_chunks(BLOCK_ROWS * blocks_of_part).zip(&mut self.parts);
+        parts.enumerate().try_for_each(|(index, (labels, part))| {
+            part.clear();
+            for (block, labels) in (index * blocks_of_part..).zip(labels.chunks(BLOCK_ROWS)) {
+                run.check()?;
+                let block = packed.block(block);
+                for (row, label) in labels.iter().enumerate() {
+                    part.change.put(*label, block.row(row), block.weight(row));
+                }
+                part.moved += labels.len();
             }
-            partial.moved = labels.len();
+            Ok::<(), FitError>(())
         })?;
+        self.add_parts();
         self.stale = false;
         Ok(())
     }
 
-    /// Works on some blocks at a time and adds their changes in the order of the blocks.
-    fn waves(
-        &mut self,
-        work: impl Fn(Block<'_>, &mut [u32], &mut Partial) + Sync,
-    ) -> Result<usize, FitError> {
-        let (packed, run, mut moved) = (self.packed, self.run, 0);
-        let size = self.wave.len();
-        for (index, labels) in self.labels.chunks_mut(BLOCK_ROWS * size).enumerate() {
-            let blocks = labels.par_chunks_mut(BLOCK_ROWS).zip(&mut self.wave).enumerate();
-            let blocks = blocks.map(|(block, (labels, partial))| {
-                run.check()?;
-                partial.clear();
-                work(packed.block(index * size + block), labels, partial);
-                Ok::<usize, FitError>(1)
-            });
-            let worked = blocks.try_reduce(|| 0, |a, b| Ok(a + b))?;
-            for partial in self.wave.iter().take(worked).filter(|partial| partial.moved > 0) {
-                self.sums.add(&partial.change);
-                moved += partial.moved;
-            }
+    /// Adds what the parts change, in their order. How many rows that were.
+    fn add_parts(&mut self) -> usize {
+        for part in self.parts.iter().filter(|part| part.moved > 0) {
+            self.sums.add(&part.change);
         }
-        Ok(moved)
+        self.parts.iter().map(|part| part.moved).sum()
     }
 
     /// The means; a cluster without rows takes the row that lies farthest from its own centre, and
@@ -147,7 +191,7 @@ impl<'a> Lloyd<'a> {
         if empty.is_empty() {
             return Ok(Next { centres: self.sums.means(centres), refilled: false });
         }
-        let far = farthest(self.packed, centres, &self.labels, empty.len(), self.run)?;
+        let far = farthest(&*self.packed, centres, &self.labels, empty.len(), self.run)?;
         let mut sums = self.sums.clone();
         let mut refilled = false;
         for (cluster, Far { row, .. }) in empty.iter().zip(far) {
@@ -163,7 +207,7 @@ impl<'a> Lloyd<'a> {
     }
 }
 
-impl Partial {
+impl Part {
     fn clear(&mut self) {
         if self.moved > 0 {
             self.change.clear();
@@ -171,11 +215,15 @@ impl Partial {
         }
     }
 
-    fn assign(&mut self, block: &Block<'_>, tiles: &SearchTiles, labels: &mut [u32]) {
+    fn assign(&mut self, block: &Block<'_>, groups: &Groups, gaps: &mut [f32], labels: &mut [u32]) {
         let places = block.rows.next_multiple_of(PANEL);
-        let mut found = std::mem::take(&mut self.labels);
+        let mut found = std::mem::take(&mut self.found);
         if let Some(found) = found.get_mut(..places) {
-            nearest(block.panels, tiles, found, &mut self.distances);
+            if groups.group_moves.len() > 1 {
+                Skim { panels: block.panels, groups, labels, gaps, found }.run();
+            } else {
+                nearest(block.panels, &groups.tiles, found, &mut self.distances);
+            }
         }
         let panels = labels.chunks_mut(PANEL).zip(found.chunks(PANEL)).enumerate();
         for (panel, (labels, found)) in panels {
@@ -183,7 +231,7 @@ impl Partial {
                 self.move_rows(block, panel * PANEL, labels, found);
             }
         }
-        self.labels = found;
+        self.found = found;
     }
 
     /// Gives the rows from `first` on the labels that were found.

@@ -11,10 +11,16 @@ use crate::model::{FitError, FitRun};
 /// Rows as panels, with their weights.
 pub(super) struct Packed<'a> {
     pub(super) frame: Frame,
+    points: Points<'a>,
     panels: Vec<f32>,
+    /// Which of [`SORTED_ROWS`] is where, if they were sorted.
+    order: Vec<u16>,
     rows: usize,
     weights: Option<&'a [f64]>,
 }
+
+/// Rows among which they are sorted.
+const SORTED_ROWS: usize = 16 * BLOCK_ROWS;
 
 /// [`BLOCK_ROWS`] rows, fewer in the last block.
 #[derive(Clone, Copy)]
@@ -26,18 +32,50 @@ pub(super) struct Block<'a> {
     /// How many there are.
     pub(super) rows: usize,
     panel_len: usize,
+    order: &'a [u16],
     weights: Option<&'a [f64]>,
 }
 
 impl<'a> Packed<'a> {
     pub(super) fn new(
         frame: Frame,
-        points: Points<'_>,
+        points: Points<'a>,
         weights: Option<&'a [f64]>,
         run: &FitRun<'_>,
     ) -> Result<Self, FitError> {
         let panels = frame.pack_all(points, run)?;
-        Ok(Self { frame, panels, rows: points.rows(), weights })
+        Ok(Self { frame, points, panels, order: Vec::new(), rows: points.rows(), weights })
+    }
+
+    /// Sorts rows by their labels, and the labels too, so that rows of a panel have neighbours in
+    /// common. Only rows not far from each other change places, which keeps them in the cache.
+    pub(super) fn sort(
+        &mut self,
+        labels: &mut [u32],
+        clusters: usize,
+        run: &FitRun<'_>,
+    ) -> Result<(), FitError> {
+        if self.order.is_empty() {
+            self.order = (0..self.rows).map(|row| (row % SORTED_ROWS) as u16).collect();
+        }
+        let panel_len = self.frame.panel_len();
+        let panels = self.panels.par_chunks_mut(SORTED_ROWS / PANEL * panel_len);
+        let order = self.order.par_chunks_mut(SORTED_ROWS);
+        let parts = labels.par_chunks_mut(SORTED_ROWS).zip(order).zip(panels).enumerate();
+        let (frame, points) = (&self.frame, self.points);
+        parts.try_for_each_init(
+            || Counting::new(clusters),
+            |counting, (part, ((labels, order), panels))| {
+                run.check()?;
+                counting.sort(labels, order);
+                let start = part * SORTED_ROWS;
+                for (order, panel) in order.chunks(PANEL).zip(panels.chunks_exact_mut(panel_len)) {
+                    let rows = order.iter().map(|row| points.row(start + usize::from(*row)));
+                    frame.pack_panel(rows, panel);
+                }
+                Ok::<(), FitError>(())
+            },
+        )
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -58,8 +96,8 @@ impl<'a> Packed<'a> {
         let panels = self.panels.chunks(len).nth(index).unwrap_or_default();
         let first = index * BLOCK_ROWS;
         let rows = self.rows.saturating_sub(first).min(BLOCK_ROWS);
-        let weights = self.weights.and_then(|weights| weights.get(first..first + rows));
-        Block { panels, first, rows, panel_len, weights }
+        let order = self.order.get(first..first + rows).unwrap_or_default();
+        Block { panels, first, rows, panel_len, order, weights: self.weights }
     }
 
     /// What `work` makes of each block, in their order.
@@ -111,7 +149,10 @@ impl<'a> Block<'a> {
 
     /// Weight of a row.
     pub(super) fn weight(&self, row: usize) -> f64 {
-        self.weights.map_or(1.0, |weights| weights.get(row).copied().unwrap_or(0.0))
+        let Some(weights) = self.weights else { return 1.0 };
+        let start = self.first - self.first % SORTED_ROWS;
+        let row = self.order.get(row).map_or(self.first + row, |row| start + usize::from(*row));
+        weights.get(row).copied().unwrap_or(0.0)
     }
 
     /// The panels one by one.
@@ -119,9 +160,9 @@ impl<'a> Block<'a> {
         self.panels.chunks_exact(self.panel_len)
     }
 
-    /// Weights of its rows; `None` when all have the same.
+    /// Weights of its rows, not sorted; `None` when all have the same.
     pub(super) fn weights(&self) -> Option<&'a [f64]> {
-        self.weights
+        self.weights.and_then(|weights| weights.get(self.first..self.first + self.rows))
     }
 
     /// Sum and sum of squares of each column.
@@ -141,5 +182,45 @@ impl<'a> Block<'a> {
             }
         }
         moments.iter().map(|(sums, squares)| (sums.iter().sum(), squares.iter().sum())).collect()
+    }
+}
+
+/// Sorts by label, equals as they were.
+struct Counting {
+    starts: Vec<u32>,
+    labels: Vec<u32>,
+    order: Vec<u16>,
+}
+
+impl Counting {
+    fn new(clusters: usize) -> Self {
+        Self { starts: vec![0; clusters + 1], labels: Vec::new(), order: Vec::new() }
+    }
+
+    fn sort(&mut self, labels: &mut [u32], order: &mut [u16]) {
+        self.labels.clear();
+        self.labels.extend_from_slice(labels);
+        self.order.clear();
+        self.order.extend_from_slice(order);
+        self.starts.fill(0);
+        for label in &self.labels {
+            if let Some(count) = self.starts.get_mut(*label as usize + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut self.starts {
+            sum += *start;
+            *start = sum;
+        }
+        for (label, place) in self.labels.iter().zip(&self.order) {
+            if let Some(start) = self.starts.get_mut(*label as usize) {
+                let to = *start as usize;
+                *start += 1;
+                if let (Some(to_label), Some(to_place)) = (labels.get_mut(to), order.get_mut(to)) {
+                    (*to_label, *to_place) = (*label, *place);
+                }
+            }
+        }
     }
 }

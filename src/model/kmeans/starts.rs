@@ -31,11 +31,12 @@ pub fn fit(
         let sampled = mini_batch::Batches { points, weights, settings, frame: &frame, run };
         return task.best(|seed| sampled.fit(batch, seed), &frame);
     }
-    let packed = Packed::new(frame.clone(), points, weights, run)?;
-    let enough = task.enough(&packed)?;
     let start = |seed| {
+        // Anew for each start, which sorts the rows.
+        let mut packed = Packed::new(frame.clone(), points, weights, run)?;
+        let enough = task.enough(&packed)?;
         let centres = seeding::draw(&packed, settings.clusters, settings.seeding, seed, run)?;
-        lloyd::fit(&packed, centres, settings, enough, run)
+        lloyd::fit(&mut packed, centres, settings, enough, run)
     };
     task.best(start, &frame)
 }
@@ -63,9 +64,10 @@ pub fn fit_from(
     let largest = start.iter().fold(points.largest(run)?, |most, v| most.max(v.abs() as f32));
     let frame = Frame::of_points(points, largest);
     let task = Task { points, weights, settings, run };
-    let packed = Packed::new(frame.clone(), points, weights, run)?;
+    let mut packed = Packed::new(frame.clone(), points, weights, run)?;
     let enough = task.enough(&packed)?;
-    let ended = lloyd::fit(&packed, frame.place(start), settings, enough, run)?;
+    let ended = lloyd::fit(&mut packed, frame.place(start), settings, enough, run)?;
+    drop(packed);
     task.finish(ended, &frame)
 }
 

@@ -169,9 +169,8 @@ fn threads_and_repeats_do_not_change_a_byte() {
             let rows = points(&values, 6);
             let run = FitRun::quiet(11);
             let fitted = pool.install(|| fit(rows, Some(&weights), &settings, &run)).unwrap();
-            let score = pool.install(|| silhouette(rows, &fitted.labels, 500, &run)).unwrap();
             let bits: Vec<u64> = fitted.centres.iter().map(|value| value.to_bits()).collect();
-            (bits, fitted.inertia.to_bits(), score.unwrap().to_bits(), fitted)
+            (bits, fitted.inertia.to_bits(), fitted)
         };
         let one = with(1);
         assert!(one == with(1) && one == with(2) && one == with(3));
@@ -313,7 +312,6 @@ fn bad_input_is_refused() {
     assert!(assign(points(&[1.0, 2.0], 2), &[1.0], &run).is_err());
     assert!(assign(points(&[1.0], 1), &[f64::INFINITY], &run).is_err());
     assert!(assign(points(&[f32::INFINITY], 1), &[1.0], &run).is_err());
-    assert!(silhouette(points(&[1.0, 2.0], 1), &[0], 10, &run).is_err());
 }
 
 #[test]
@@ -388,39 +386,6 @@ fn mini_batches_come_close_to_full_passes() {
     assert_eq!((single.iterations, single.converged), (1, false));
 }
 
-#[test]
-fn silhouettes_are_those_of_the_definition() {
-    let run = FitRun::quiet(3);
-    let score =
-        |values: &[f32], labels: &[u32]| silhouette(points(values, 1), labels, 100, &run).unwrap();
-    // By hand: (b - a) / max(a, b) of each row.
-    let mean =
-        ((5.0 - 1.0) / 5.0 + (4.0 - 1.0) / 4.0 + (3.5 - 2.0) / 3.5 + (5.5 - 2.0) / 5.5) / 4.0;
-    assert_close(&[score(&[0.0, 1.0, 4.0, 6.0], &[0, 0, 7, 7]).unwrap()], &[mean], 1e-6);
-    assert_eq!(score(&[0.0, 9.0], &[0, 1]), Some(0.0));
-    assert_eq!(score(&[3.0; 4], &[0, 0, 1, 1]), Some(0.0));
-    assert_eq!(score(&[0.0, 1.0], &[4, 4]), None);
-    assert_eq!(score(&[], &[]), None);
-    let values = blobs(5_000, 3, 4, 2.0);
-    let labels: Vec<u32> = (0..5_000).map(|row| row % 4).collect();
-    let sampled = |rows| silhouette(points(&values, 3), &labels, rows, &run).unwrap().unwrap();
-    assert!((sampled(1_000) - sampled(5_000)).abs() < 0.02);
-}
-
-#[test]
-fn the_number_of_groups_is_found() {
-    let values = blobs(1_200, 3, 4, 1.0);
-    let run = FitRun::quiet(2);
-    let choice = choose_k(points(&values, 3), None, 2..=7, &Settings::new(1), &run).unwrap();
-    assert_eq!((choice.chosen, choice.elbow, choice.tried.len()), (4, Some(4), 6));
-    assert_eq!(choice.fit.counts.len(), 4);
-    assert!(choice.tried.windows(2).all(|pair| pair[1].inertia < pair[0].inertia));
-    let none = std::ops::RangeInclusive::new(3, 2);
-    assert!(choose_k(points(&values, 3), None, none, &Settings::new(1), &run).is_err());
-    let one = choose_k(points(&values, 3), None, 1..=1, &Settings::new(1), &run).unwrap();
-    assert_eq!((one.chosen, one.tried[0].silhouette), (1, None));
-}
-
 /// Cancels at the first report of a stage.
 struct CancelAt(&'static str, CancelToken);
 
@@ -447,10 +412,6 @@ fn a_cancelled_fit_stops_in_each_stage() {
     let cancel = CancelToken::default();
     cancel.cancel();
     let run = FitRun { cancel, progress: &NoProgress, ..FitRun::quiet(1) };
-    let labels = vec![0; 5_000];
-    assert!(silhouette(points(&values, 3), &labels, 100, &run).unwrap().is_none());
-    let labels: Vec<u32> = (0..5_000).map(|row| row % 2).collect();
-    assert_eq!(silhouette(points(&values, 3), &labels, 100, &run), Err(FitError::Cancelled));
     assert_eq!(assign(points(&values, 3), &[0.0; 3], &run), Err(FitError::Cancelled));
 }
 

@@ -4,15 +4,17 @@
 //! lane all the time, so its arithmetic does not depend on the width of the vectors. Only a machine
 //! without fused multiply-add rounds otherwise; its distances differ by 1e-6 of themselves.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::frame::PANEL;
 
 /// Vectors of rows in registers.
-const VECTORS: usize = 3;
+pub(super) const VECTORS: usize = 3;
 
 /// Centres of a tile of the search for the nearest.
-const CENTRES: usize = 4;
+pub(super) const CENTRES: usize = 4;
 
 /// Centres as tiles of `C`: for each column the *negated* values of the tile's centres.
 #[derive(Debug)]
@@ -23,27 +25,45 @@ pub(super) struct Tiles<const C: usize> {
     half_norms: Vec<[f32; C]>,
     /// Per tile, 0, or infinite where the last tile has no centre.
     zeros: Vec<[f32; C]>,
+    /// Per tile, which centres they are.
+    labels: Vec<[u32; C]>,
 }
 
 impl<const C: usize> Tiles<C> {
     /// Tiles of row-major centres, `width` wide, in the frame of the rows.
     pub(super) fn of(centres: &[f64], width: usize) -> Self {
-        let tiles = centres.len().div_ceil(width * C);
+        Self::ordered(centres, width, 0..(centres.len() / width) as u32)
+    }
+
+    /// The same of some of them, in the order of their `labels`.
+    pub(super) fn ordered(
+        centres: &[f64],
+        width: usize,
+        labels: impl ExactSizeIterator<Item = u32>,
+    ) -> Self {
+        let tiles = labels.len().div_ceil(C);
         let mut built = Self {
             width,
             values: vec![[0.0; C]; tiles * width],
             half_norms: vec![[f32::INFINITY; C]; tiles],
             zeros: vec![[f32::INFINITY; C]; tiles],
+            labels: vec![[0; C]; tiles],
         };
-        for (tile, group) in centres.chunks(width * C).enumerate() {
-            for (lane, centre) in group.chunks_exact(width).enumerate() {
-                built.set(tile, lane, centre);
-            }
+        for (place, label) in labels.enumerate() {
+            let start = label as usize * width;
+            let centre = centres.get(start..start + width).unwrap_or_default();
+            built.set(place / C, place % C, label, centre);
         }
         built
     }
 
-    fn set(&mut self, tile: usize, lane: usize, centre: &[f64]) {
+    /// How many tiles.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn set(&mut self, tile: usize, lane: usize, label: u32, centre: &[f64]) {
         let columns = self.values.iter_mut().skip(tile * self.width);
         let mut norm = 0.0;
         for (column, value) in columns.zip(centre) {
@@ -59,6 +79,9 @@ impl<const C: usize> Tiles<C> {
         }
         if let Some(place) = self.zeros.get_mut(tile).and_then(|zeros| zeros.get_mut(lane)) {
             *place = 0.0;
+        }
+        if let Some(place) = self.labels.get_mut(tile).and_then(|labels| labels.get_mut(lane)) {
+            *place = label;
         }
     }
 }
@@ -107,11 +130,11 @@ impl WithSimd for Nearest<'_> {
 
 /// `VECTORS` vectors of rows of a panel.
 #[derive(Clone, Copy)]
-struct Rows<'a, S: Simd> {
-    vectors: &'a [[S::f32s; VECTORS]],
-    group: usize,
-    groups: usize,
-    width: usize,
+pub(super) struct Rows<'a, S: Simd> {
+    pub(super) vectors: &'a [[S::f32s; VECTORS]],
+    pub(super) group: usize,
+    pub(super) groups: usize,
+    pub(super) width: usize,
 }
 
 impl<'a, S: Simd> Rows<'a, S> {
@@ -122,7 +145,7 @@ impl<'a, S: Simd> Rows<'a, S> {
     }
 
     #[inline(always)]
-    fn norms(self, simd: S) -> [S::f32s; VECTORS] {
+    pub(super) fn norms(self, simd: S) -> [S::f32s; VECTORS] {
         let norms = self.vectors.get(self.width * self.groups + self.group);
         norms.copied().unwrap_or([simd.splat_f32s(0.0); VECTORS])
     }
@@ -130,38 +153,40 @@ impl<'a, S: Simd> Rows<'a, S> {
 
 /// What was found for one lane of each vector.
 #[derive(Clone, Copy)]
-struct Found<S: Simd> {
-    best: S::f32s,
-    second: S::f32s,
-    label: S::u32s,
+pub(super) struct Found<S: Simd> {
+    pub(super) best: S::f32s,
+    pub(super) second: S::f32s,
+    pub(super) label: S::u32s,
 }
 
 impl<S: Simd> Found<S> {
-    /// Of two centres, `label` and the one after it.
+    /// Of no centre.
     #[inline(always)]
-    fn pair(simd: S, [first, next]: [S::f32s; 2], label: u32) -> Self {
+    pub(super) fn none(simd: S) -> Self {
+        let infinity = simd.splat_f32s(f32::INFINITY);
+        Self { best: infinity, second: infinity, label: simd.splat_u32s(0) }
+    }
+
+    /// Of two centres.
+    #[inline(always)]
+    fn pair(simd: S, [first, next]: [S::f32s; 2], labels: [u32; 2]) -> Self {
         let nearer = simd.less_than_f32s(next, first);
-        let labels = (simd.splat_u32s(label + 1), simd.splat_u32s(label));
+        let [label, next_label] = labels.map(|label| simd.splat_u32s(label));
         Self {
             best: simd.min_f32s(next, first),
             second: simd.max_f32s(next, first),
-            label: simd.select_u32s(nearer, labels.0, labels.1),
+            label: simd.select_u32s(nearer, next_label, label),
         }
     }
 
     /// Of its own centres and later ones.
     #[inline(always)]
-    fn meet<const DIRECT: bool>(self, simd: S, later: Self) -> Self {
+    pub(super) fn meet(self, simd: S, later: Self) -> Self {
         let nearer = simd.less_than_f32s(later.best, self.best);
-        let second = if DIRECT {
-            self.second
-        } else {
-            let loser = simd.max_f32s(later.best, self.best);
-            simd.min_f32s(loser, simd.min_f32s(later.second, self.second))
-        };
+        let loser = simd.max_f32s(later.best, self.best);
         Self {
             best: simd.min_f32s(later.best, self.best),
-            second,
+            second: simd.min_f32s(loser, simd.min_f32s(later.second, self.second)),
             label: simd.select_u32s(nearer, later.label, self.label),
         }
     }
@@ -172,7 +197,7 @@ type Answers<S> = ([<S as Simd>::u32s; VECTORS], [<S as Simd>::f32s; VECTORS]);
 /// Nearest by `|c|^2 / 2 - x.c`; by differences where that could be wrong for one of the rows.
 #[inline(always)]
 fn search<S: Simd>(simd: S, rows: Rows<'_, S>, centres: &Tiles<CENTRES>) -> Answers<S> {
-    let found = scan::<S, false>(simd, rows, centres);
+    let found = scan::<S, false>(simd, rows, centres, 0..centres.len());
     let norms = rows.norms(simd);
     let mut unsure = simd.splat_u32s(0);
     let mut distances = norms;
@@ -188,7 +213,7 @@ fn search<S: Simd>(simd: S, rows: Rows<'_, S>, centres: &Tiles<CENTRES>) -> Answ
     }
     let unsure = pulp::bytemuck::bytes_of(&unsure).iter().any(|byte| *byte != 0);
     if unsure {
-        let found = scan::<S, true>(simd, rows, centres);
+        let found = scan::<S, true>(simd, rows, centres, 0..centres.len());
         return (found.map(|found| found.label), found.map(|found| found.best));
     }
     (found.map(|found| found.label), distances)
@@ -199,33 +224,35 @@ fn search<S: Simd>(simd: S, rows: Rows<'_, S>, centres: &Tiles<CENTRES>) -> Answ
 /// A score takes `width + 1` roundings of at most `u = 2^-24` of `|c|^2 / 2 + |x||c|` (Higham 2002,
 /// eq. 3.5). With `|c| <= |x| + d` that is at most `2.5 |x|^2 + 1.5 d^2`; two scores have twice it.
 #[inline(always)]
-fn error_bound(width: usize) -> f32 {
+pub(super) fn error_bound(width: usize) -> f32 {
     5.0 * (width as f32 + 2.0) * f32::EPSILON / 2.0
 }
 
-/// Best and second best score of each row; squared distances where `DIRECT`.
+/// Best and second best score of each row among some tiles; squared distances where `DIRECT`.
 #[inline(always)]
-fn scan<S: Simd, const DIRECT: bool>(
+pub(super) fn scan<S: Simd, const DIRECT: bool>(
     simd: S,
     rows: Rows<'_, S>,
     centres: &Tiles<CENTRES>,
+    tiles: Range<usize>,
 ) -> [Found<S>; VECTORS] {
     let infinity = simd.splat_f32s(f32::INFINITY);
-    let none = Found { best: infinity, second: infinity, label: simd.splat_u32s(0) };
-    let mut found = [none; VECTORS];
+    let mut found = [Found::none(simd); VECTORS];
     let starts = if DIRECT { &centres.zeros } else { &centres.half_norms };
-    let mut number = 0;
-    for (tile, start) in centres.values.chunks_exact(centres.width).zip(starts) {
+    let values = centres.values.get(tiles.start * centres.width..tiles.end * centres.width);
+    let values = values.unwrap_or_default().chunks_exact(centres.width);
+    let starts = starts.get(tiles.clone()).unwrap_or_default();
+    let labels = centres.labels.get(tiles).unwrap_or_default();
+    for (tile, (start, [p, q, r, t])) in values.zip(starts.iter().zip(labels)) {
         let scores = scores::<S, CENTRES, DIRECT>(simd, rows, tile, start);
         // One vector of rows after the other: all that is found at once does not fit in registers.
         for (vector, found) in found.iter_mut().enumerate() {
             let [a, b, c, d] = &scores;
             let of = |scores: &[S::f32s; VECTORS]| scores.get(vector).copied().unwrap_or(infinity);
-            let pair = Found::pair(simd, [of(a), of(b)], number);
-            let other = Found::pair(simd, [of(c), of(d)], number + 2);
-            *found = found.meet::<DIRECT>(simd, pair.meet::<DIRECT>(simd, other));
+            let pair = Found::pair(simd, [of(a), of(b)], [*p, *q]);
+            let other = Found::pair(simd, [of(c), of(d)], [*r, *t]);
+            *found = found.meet(simd, pair.meet(simd, other));
         }
-        number += CENTRES as u32;
     }
     found
 }

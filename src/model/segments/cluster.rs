@@ -3,6 +3,7 @@
 use rand_xoshiro::Xoshiro256Plus;
 use rand_xoshiro::rand_core::SeedableRng;
 
+use super::choice::Tried;
 use super::lloyd::{self, Fitted};
 use super::points::{Points, nearest};
 use super::{ClusterCount, SegmentsAlgorithm, SegmentsEstimator};
@@ -17,6 +18,8 @@ pub(super) struct Clustering {
     pub(super) silhouette: Option<f64>,
     pub(super) converged: bool,
     pub(super) iterations: u64,
+    /// Every number of clusters that was tried, the fewest first.
+    pub(super) tried: Vec<Tried>,
 }
 
 /// Rows that a silhouette is measured on.
@@ -33,6 +36,7 @@ pub(super) fn cluster(
     let counts = counts(settings.clusters, points)?;
     let sample = sample(points, run.seed);
     let mut best: Option<Clustering> = None;
+    let mut tried = Vec::with_capacity(counts.len());
     for (index, clusters) in counts.iter().enumerate() {
         let report = |part: f64| {
             let fraction = (index as f64 + part) / counts.len() as f64;
@@ -41,11 +45,14 @@ pub(super) fn cluster(
         let fitted = best_of_restarts(settings, points, *clusters, run, report)?;
         let found = measured(fitted, &sample);
         run.check()?;
+        let Clustering { silhouette, inertia, converged, .. } = found;
+        tried.push(Tried { clusters: *clusters, silhouette, inertia, converged });
         let better = best.as_ref().is_none_or(|best| found.silhouette > best.silhouette);
         if better {
             best = Some(found);
         }
     }
+    let best = best.map(|best| Clustering { tried, ..best });
     best.ok_or(FitError::TooFew { what: "clusters", expected: 1, found: 0 })
 }
 
@@ -119,6 +126,7 @@ fn measured(fitted: Fitted, sample: &Points) -> Clustering {
         inertia: fitted.inertia,
         converged: fitted.converged,
         iterations: fitted.iterations,
+        tried: Vec::new(),
     }
 }
 

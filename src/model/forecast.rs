@@ -1,11 +1,13 @@
 //! Sales forecasts: one future per series, with intervals that were checked against the past.
 //!
-//! Fitting trims leading zeros, takes out days on which a shop never opens, forecasts with the
+//! Most methods are those of [`crate::model::forecasting`] (`ensemble`); theta alone, ridge on lags
+//! and seasonal naive are fitted here. Fitting trims leading zeros, takes out days on which a shop never opens, forecasts with the
 //! recipe's method or with a simpler one that it names, and repeats all of that from past origins
 //! (`backtest`) to learn how large errors are. Predicting reads what fitting stored.
 
 mod backtest;
 mod closed_days;
+mod ensemble;
 mod fitting;
 mod interval;
 mod naive;
@@ -23,21 +25,37 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use self::ensemble::{Ensemble, EnsembleRecipe};
 use self::fitting::{fit_panel, pooled};
 use self::interval::PooledBounds;
 use self::point::PointRecipe;
 use self::scores::Scores;
 use crate::dataset::{Frequency, Panel, SeriesKey};
-use crate::model::{Estimator, FitError, FitRun, Model, PredictError};
+use crate::model::{Estimator, FitError, FitRun, Model, PredictError, forecasting};
 
 /// Farthest horizon of a recipe, in periods.
 const HORIZON_LIMIT: usize = 400;
 
 /// The methods a recipe can name.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForecastAlgorithm {
-    /// The dynamic optimised theta model on deseasonalised values; the default.
+    /// All models that suit a series, weighted by their backtest; the default.
+    #[default]
+    Ensemble,
+    /// Exponential smoothing, selected by AICc.
+    Ets,
+    /// Exponential smoothing with a damped trend on deseasonalised values.
+    Damped,
+    /// Complex exponential smoothing on deseasonalised values.
+    Ces,
+    /// Autoregression of changes on deseasonalised values.
+    Autoregression,
+    /// Smoothing of sums over several periods, for demand with many zeros.
+    Imapa,
+    /// Smoothing of the probability and the size of a demand, for demand with many zeros.
+    Tsb,
+    /// The dynamic optimised theta model on deseasonalised values.
     Theta,
     /// smartcore's ridge regression on lags and the position in the season.
     RidgeLags,
@@ -49,10 +67,34 @@ impl ForecastAlgorithm {
     /// The name in a recipe.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Ensemble => "ensemble",
+            Self::Ets => "ets",
+            Self::Damped => "damped",
+            Self::Ces => "ces",
+            Self::Autoregression => "autoregression",
+            Self::Imapa => "imapa",
+            Self::Tsb => "tsb",
             Self::Theta => "theta",
             Self::RidgeLags => "ridge-lags",
             Self::SeasonalNaive => "seasonal-naive",
         }
+    }
+}
+
+impl ForecastAlgorithm {
+    /// How the kernel of [`crate::model::forecasting`] is asked; `None` for what is not its own.
+    const fn kernel(self) -> Option<forecasting::Method> {
+        use forecasting::{Member, Method};
+        Some(match self {
+            Self::Ensemble => Method::Ensemble,
+            Self::Ets => Method::Single(Member::Ets),
+            Self::Damped => Method::Single(Member::Damped),
+            Self::Ces => Method::Single(Member::Ces),
+            Self::Autoregression => Method::Single(Member::Autoregression),
+            Self::Imapa => Method::Single(Member::Imapa),
+            Self::Tsb => Method::Single(Member::Tsb),
+            Self::Theta | Self::RidgeLags | Self::SeasonalNaive => return None,
+        })
     }
 }
 
@@ -95,13 +137,29 @@ impl Estimator for ForecastEstimator {
         if data.series().is_empty() {
             return Err(FitError::TooFew { what: "series", expected: 1, found: 0 });
         }
-        let recipe = PointRecipe {
-            algorithm: self.algorithm,
-            season_length,
-            weekdays: frequency == Frequency::Daily && season_length == 7,
-            non_negative: self.non_negative,
-        };
-        let series = fit_panel(data, &recipe, self.horizon, run)?;
+        let weekdays = frequency == Frequency::Daily && season_length == 7;
+        let (mut series, mut ensemble) = (Vec::new(), None);
+        match self.algorithm.kernel() {
+            Some(method) => {
+                let recipe = EnsembleRecipe {
+                    method,
+                    horizon: self.horizon,
+                    season_length,
+                    weekdays,
+                    non_negative: self.non_negative,
+                };
+                ensemble = Some(Ensemble::fit(data, &recipe, run)?);
+            }
+            None => {
+                let recipe = PointRecipe {
+                    algorithm: self.algorithm,
+                    season_length,
+                    weekdays,
+                    non_negative: self.non_negative,
+                };
+                series = fit_panel(data, &recipe, self.horizon, run)?;
+            }
+        }
         Ok(ForecastModel {
             algorithm: self.algorithm,
             frequency,
@@ -111,6 +169,7 @@ impl Estimator for ForecastEstimator {
             non_negative: self.non_negative,
             pool: pooled(&series, self.horizon),
             series,
+            ensemble,
         })
     }
 }
@@ -137,6 +196,9 @@ pub struct ForecastModel {
     non_negative: bool,
     pool: Scores,
     series: Vec<FittedSeries>,
+    /// What the kernel fitted; then there are no `series`.
+    #[serde(default)]
+    ensemble: Option<Ensemble>,
 }
 
 /// What fitting keeps of one series, in the unit of its values.
@@ -193,23 +255,33 @@ impl ForecastModel {
     }
 
     /// The series, in the order of their keys.
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &SeriesKey> {
-        self.series.iter().map(|series| &series.key)
+    pub fn keys(&self) -> Vec<&SeriesKey> {
+        match &self.ensemble {
+            Some(ensemble) => ensemble.keys().collect(),
+            None => self.series.iter().map(|series| &series.key).collect(),
+        }
     }
 
     /// Which method answers for a series; `None` for an unknown one.
-    pub fn method(&self, key: &SeriesKey) -> Option<&Method> {
-        self.find(key).map(|series| &series.method)
+    pub fn method(&self, key: &SeriesKey) -> Option<Method> {
+        let index = self.find(key)?;
+        match &self.ensemble {
+            Some(ensemble) => ensemble.method(index, self.algorithm),
+            None => self.series.get(index).map(|series| series.method.clone()),
+        }
     }
 
     /// How a series was forecast from its own past; `None` for an unknown one.
-    pub fn backtest(&self, key: &SeriesKey) -> Option<&Backtest> {
-        self.find(key).map(|series| &series.backtest)
+    pub fn backtest(&self, key: &SeriesKey) -> Option<Backtest> {
+        let index = self.find(key)?;
+        match &self.ensemble {
+            Some(ensemble) => ensemble.backtest(index),
+            None => self.series.get(index).map(|series| series.backtest),
+        }
     }
 
-    fn find(&self, key: &SeriesKey) -> Option<&FittedSeries> {
-        let index = self.series.binary_search_by(|series| series.key.cmp(key)).ok()?;
-        self.series.get(index)
+    fn find(&self, key: &SeriesKey) -> Option<usize> {
+        self.keys().binary_search(&key).ok()
     }
 
     fn answer(
@@ -224,6 +296,7 @@ impl ForecastModel {
             mean: series.mean.iter().copied().take(horizon).collect(),
             intervals: levels.iter().map(|bounds| self.interval(series, horizon, bounds)).collect(),
             method: series.method.clone(),
+            weights: Vec::new(),
             backtest_mase: series.backtest.mase,
         }
     }
@@ -234,6 +307,7 @@ impl ForecastModel {
             lower: Vec::with_capacity(horizon),
             upper: Vec::with_capacity(horizon),
             source: IntervalSource::OwnConformal,
+            backtest_coverage: None,
         };
         let days = series.deviation.iter().zip(&series.closed);
         let periods = series.mean.iter().zip(days).take(horizon).enumerate();
@@ -281,21 +355,29 @@ impl Model for ForecastModel {
         }
         let unknown = |key: &SeriesKey| PredictError::UnknownSeries {
             key: key.to_string(),
-            known: self.series.len(),
+            known: self.keys().len(),
         };
-        let wanted: Vec<&FittedSeries> = if input.series.is_empty() {
-            self.series.iter().collect()
+        let keys = self.keys();
+        let wanted: Vec<usize> = if input.series.is_empty() {
+            (0..keys.len()).collect()
         } else {
             let found = input.series.iter();
-            found.map(|key| self.find(key).ok_or_else(|| unknown(key))).collect::<Result<_, _>>()?
+            let find = |key: &SeriesKey| keys.binary_search(&key).map_err(|_| unknown(key));
+            found.map(find).collect::<Result<_, _>>()?
         };
+        let answers = wanted.into_iter();
+        if let Some(ensemble) = &self.ensemble {
+            let from = (self.algorithm, self.end_period);
+            let answer = |index| ensemble.forecast(index, horizon, &input.levels, from);
+            return Ok(answers.filter_map(answer).collect());
+        }
         let levels: Vec<PooledBounds> = input
             .levels
             .iter()
             .map(|level| PooledBounds::new(&self.pool, horizon, *level))
             .collect();
-        let answers = wanted.into_iter();
-        Ok(answers.map(|series| self.answer(series, horizon, &levels)).collect())
+        let series = answers.filter_map(|index| self.series.get(index));
+        Ok(series.map(|series| self.answer(series, horizon, &levels)).collect())
     }
 }
 
@@ -312,8 +394,19 @@ pub struct SeriesForecast {
     pub intervals: Vec<Interval>,
     /// Who answered.
     pub method: Method,
+    /// The models that were combined, with their weights; empty for a single method.
+    pub weights: Vec<MemberWeight>,
     /// [`Backtest::mase`] of the series.
     pub backtest_mase: Option<f64>,
+}
+
+/// A model's part in a forecast.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct MemberWeight {
+    /// The model.
+    pub member: String,
+    /// Its weight, 0 to 1; all of a series add up to 1.
+    pub weight: f64,
 }
 
 /// Bounds that shall contain a share of the outcomes. Of one series, the interval of a higher level
@@ -328,6 +421,9 @@ pub struct Interval {
     pub upper: Vec<f64>,
     /// Where the width comes from; the weakest source when periods differ.
     pub source: IntervalSource,
+    /// Share of held-back values of all series that fell into such intervals, for the levels 0.8
+    /// and 0.95 of an ensemble; made without the errors they are judged by.
+    pub backtest_coverage: Option<f64>,
 }
 
 /// Where an interval's width comes from, from the strongest to the weakest.

@@ -3,6 +3,8 @@
 //! They are taken out before a method sees the series and put back as exact zeros: a trend model
 //! would spread them over the week, and one zero forbids a multiplicative season.
 
+use serde::{Deserialize, Serialize};
+
 /// Seasons that it takes before a position can count as closed.
 const FEWEST_SEASONS: usize = 4;
 /// A position is closed when zeros alone would come about there by chance at most this often, given
@@ -10,7 +12,7 @@ const FEWEST_SEASONS: usize = 4;
 const CHANCE: f64 = 0.001;
 
 /// Which positions of the season are closed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct ClosedDays {
     closed: Vec<bool>,
 }

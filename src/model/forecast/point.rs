@@ -113,8 +113,8 @@ impl PointRecipe {
             ForecastAlgorithm::RidgeLags => {
                 &[ForecastAlgorithm::RidgeLags, ForecastAlgorithm::Theta]
             }
-            ForecastAlgorithm::Theta => &[ForecastAlgorithm::Theta],
             ForecastAlgorithm::SeasonalNaive => &[],
+            _ => &[ForecastAlgorithm::Theta],
         };
         let mut reason = None;
         for algorithm in tried {
@@ -139,7 +139,12 @@ impl PointRecipe {
     ) -> Result<Path, Distrust> {
         let found = values.len();
         match algorithm {
-            ForecastAlgorithm::Theta => {
+            ForecastAlgorithm::SeasonalNaive => Ok(seasonal_naive(values, season_length, horizon)),
+            ForecastAlgorithm::RidgeLags => {
+                ridge_lags(values, season_length, self.weekdays, horizon)?
+                    .ok_or(Distrust::TooFewLags { found })
+            }
+            _ => {
                 let season = Season::find(values, season_length);
                 let fitted = Theta::fit(&season.remove(values)).ok_or(Distrust::TooShort {
                     algorithm,
@@ -148,11 +153,6 @@ impl PointRecipe {
                 })?;
                 Ok(season.restore(fitted.forecast(horizon), found))
             }
-            ForecastAlgorithm::RidgeLags => {
-                ridge_lags(values, season_length, self.weekdays, horizon)?
-                    .ok_or(Distrust::TooFewLags { found })
-            }
-            ForecastAlgorithm::SeasonalNaive => Ok(seasonal_naive(values, season_length, horizon)),
         }
     }
 }

@@ -1,0 +1,219 @@
+//! What a fitted panel answers about one series.
+
+use serde::{Deserialize, Serialize};
+
+use super::conformal::{HalfWidth, IntervalSource};
+use super::fallback::Fallback;
+use super::member::Member;
+use super::panel::{PanelFit, SeriesFit};
+use super::settings::{ForecastError, check_finite, check_level};
+use super::weights::combine;
+
+/// New values count at most as this many times the largest one of the fit, so that no state
+/// overflows.
+const LARGEST: f64 = 1e100;
+
+/// Bounds that shall contain a share of the outcomes.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Interval {
+    /// The share, 0.5 to 0.99.
+    pub level: f64,
+    /// Lower bound of each period.
+    pub lower: Vec<f64>,
+    /// Upper bound of each period.
+    pub upper: Vec<f64>,
+    /// Where the width comes from; the weakest source when periods differ.
+    pub source: IntervalSource,
+}
+
+/// The parts of a forecast, which add up to it in every period.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Components {
+    /// The first period without its season, in all periods.
+    pub level: Vec<f64>,
+    /// What has been added to the level since then.
+    pub trend: Vec<f64>,
+    /// What the season adds.
+    pub seasonal: Vec<f64>,
+}
+
+/// How one series was forecast from its own past.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct BacktestReport {
+    /// Each member with its weight (sum 1) and its mean absolute scaled error; no error for a
+    /// series that is too short or never moves.
+    pub members: Vec<MemberReport>,
+    /// Mean absolute scaled error of the combination.
+    pub mase: Option<f64>,
+    /// Values held back at each origin, descending.
+    pub held_out: Vec<usize>,
+    /// Signed errors (actual less forecast) of the combination from each origin by period.
+    pub errors: Vec<Vec<f64>>,
+}
+
+/// A member's part in a forecast.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct MemberReport {
+    /// Which member.
+    pub member: Member,
+    /// Its weight, 0 to 1.
+    pub weight: f64,
+    /// Its mean absolute scaled error over all origins and periods.
+    pub mase: Option<f64>,
+}
+
+impl PanelFit {
+    /// The expected value of the next `horizon` periods, which may go beyond the fitted horizon.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`].
+    pub fn point(&self, series: usize, horizon: usize) -> Result<Vec<f64>, ForecastError> {
+        Ok(self.find(series)?.point(horizon, self.settings.non_negative))
+    }
+
+    /// The interval of a series over the fitted horizon, of a level of 0.5 to 0.99.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`], [`ForecastError::Setting`] for the level.
+    pub fn interval(&self, series: usize, level: f64) -> Result<Interval, ForecastError> {
+        let mut found = self.intervals(&[series], level)?;
+        found.pop().ok_or(ForecastError::UnknownSeries { known: self.series.len(), found: series })
+    }
+
+    /// [`Self::interval`] of several series at once.
+    ///
+    /// # Errors
+    /// As [`Self::interval`].
+    pub fn intervals(&self, series: &[usize], level: f64) -> Result<Vec<Interval>, ForecastError> {
+        check_level(level)?;
+        let widths = self.conformal.half_widths(level);
+        let one = |index: &usize| {
+            let fit = self.find(*index)?;
+            let path = fit.point(widths.len(), self.settings.non_negative);
+            let spread = fit.spread * fit.unit;
+            let spreads =
+                (0..widths.len()).map(|t| spread * fit.model.seasons.factor(t as i64).sqrt());
+            Ok(self.around(&path, spreads, &widths, level))
+        };
+        series.iter().map(one).collect()
+    }
+
+    pub(super) fn around(
+        &self,
+        path: &[f64],
+        spreads: impl Iterator<Item = f64>,
+        widths: &[HalfWidth],
+        level: f64,
+    ) -> Interval {
+        let lowest = if self.settings.non_negative { 0.0 } else { f64::MIN };
+        let mut interval = Interval {
+            level,
+            lower: Vec::with_capacity(path.len()),
+            upper: Vec::with_capacity(path.len()),
+            source: IntervalSource::Conformal,
+        };
+        for ((value, spread), width) in path.iter().zip(spreads).zip(widths) {
+            // A spread that overflowed makes an infinite or undefined half width.
+            let half = (width.score * spread).min(f64::MAX);
+            interval.lower.push((value - half).clamp(lowest, f64::MAX));
+            interval.upper.push((value + half).clamp(lowest, f64::MAX));
+            interval.source = interval.source.max(width.source);
+        }
+        interval
+    }
+
+    /// Level, trend and season of the forecast.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`].
+    pub fn components(&self, series: usize, horizon: usize) -> Result<Components, ForecastError> {
+        let fit = self.find(series)?;
+        let point = fit.point(horizon, self.settings.non_negative);
+        let mut adjusted: Vec<f64> = point.iter().map(|value| value / fit.unit).collect();
+        fit.model.seasons.strip(&mut adjusted);
+        adjusted.iter_mut().for_each(|value| *value *= fit.unit);
+        let level = adjusted.first().copied().unwrap_or_default();
+        Ok(Components {
+            level: vec![level; horizon],
+            trend: adjusted.iter().map(|value| value - level).collect(),
+            seasonal: point
+                .iter()
+                .zip(&adjusted)
+                .map(|(value, adjusted)| value - adjusted)
+                .collect(),
+        })
+    }
+
+    /// Members, weights and past errors.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`].
+    pub fn backtest(&self, series: usize) -> Result<BacktestReport, ForecastError> {
+        let fit = self.find(series)?;
+        let parts = fit.members.iter().zip(&fit.weights).zip(&fit.mase);
+        let members = parts
+            .map(|((member, weight), mase)| MemberReport {
+                member: *member,
+                weight: *weight,
+                mase: *mase,
+            })
+            .collect();
+        let origins = fit.errors.chunks_exact(self.settings.horizon);
+        let real = |errors: &[f32]| errors.iter().map(|e| f64::from(*e) * fit.unit).collect();
+        Ok(BacktestReport {
+            members,
+            mase: fit.mase.last().copied().flatten(),
+            held_out: fit.held_out.clone(),
+            errors: origins.map(real).collect(),
+        })
+    }
+
+    /// What was done differently for a series.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`].
+    pub fn fallbacks(&self, series: usize) -> Result<&[Fallback], ForecastError> {
+        Ok(&self.find(series)?.fallbacks)
+    }
+
+    /// Takes new values of a series in, which follow the ones known: states roll forward, while
+    /// parameters, weights and the width of intervals stay. To be called for all series alike, so
+    /// that sums stay aligned.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`], [`ForecastError::NotFinite`]; nothing has changed then.
+    pub fn update(&mut self, series: usize, values: &[f64]) -> Result<(), ForecastError> {
+        check_finite(series, values)?;
+        let known = self.series.len();
+        let fit = self
+            .series
+            .get_mut(series)
+            .ok_or(ForecastError::UnknownSeries { known, found: series })?;
+        let scaled = values.iter().map(|value| (value / fit.unit).clamp(-LARGEST, LARGEST));
+        let values: Vec<f64> = scaled.collect();
+        fit.model.update(&values);
+        Ok(())
+    }
+
+    pub(super) fn find(&self, series: usize) -> Result<&SeriesFit, ForecastError> {
+        let unknown = ForecastError::UnknownSeries { known: self.series.len(), found: series };
+        self.series.get(series).ok_or(unknown)
+    }
+}
+
+impl SeriesFit {
+    /// The weighted combination, in the unit of the panel.
+    pub(super) fn point(&self, horizon: usize, non_negative: bool) -> Vec<f64> {
+        if horizon == 0 {
+            return Vec::new();
+        }
+        let mut paths = vec![0.0; self.members.len() * horizon];
+        self.model.paths(horizon, &mut paths);
+        let lowest = if non_negative { 0.0 } else { f64::MIN };
+        let step = |step: usize| {
+            let values = paths.chunks_exact(horizon).filter_map(|path| path.get(step).copied());
+            (combine(values, &self.weights) * self.unit).clamp(lowest, f64::MAX)
+        };
+        (0..horizon).map(step).collect()
+    }
+}

@@ -1,0 +1,290 @@
+//! Half widths of intervals from the errors of a backtest.
+//!
+//! Split conformal prediction (Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-free
+//! predictive inference for regression", 2018) with normalised scores: of n exchangeable scores the
+//! one of rank ceil((n+1) * level) bounds the next one with at least that probability. Scores of
+//! all series are pooled for each step; a score is an absolute error over the spread of its series.
+//!
+//! The spread is the geometric mean of a scale known at the origin and the mean absolute error from
+//! the other origins: neither alone tells calm from nervous series well enough.
+
+use serde::{Deserialize, Serialize};
+
+/// Most scores kept for one step: evenly spaced order statistics of all.
+const KEPT: usize = 1000;
+/// Scores that are wanted before steps are mixed no further.
+const WANTED: usize = 100;
+/// Fewest scores that a quantile is taken from.
+const ENOUGH: usize = 40;
+/// Mean absolute value of a standard normal variable.
+const MEAN_ABSOLUTE: f64 = 0.797_884_560_802_865_4;
+
+/// Where an interval's width comes from, from the strongest to the weakest.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntervalSource {
+    /// Errors of the backtest, enough of them for the level.
+    Conformal,
+    /// Errors of the backtest, carried on with the tail of a normal distribution because they are
+    /// too few for the level.
+    Extrapolated,
+    /// A random walk with normal errors: not checked against the past.
+    Formula,
+}
+
+/// Errors of one series, or of one sum of series.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    /// Scale from the values alone; 0 when they never move.
+    pub(super) scale: f64,
+    /// From the earliest to the latest.
+    pub(super) origins: Vec<Origin>,
+}
+
+/// Errors from one origin.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// Scale from the values known there.
+    pub(super) scale: f64,
+    /// Signed errors by step, each over what its step multiplies errors by.
+    pub(super) errors: Vec<f64>,
+}
+
+impl Unit {
+    /// Absolute errors from all origins but one: their mean and the number of origins.
+    fn own(&self, without: Option<usize>) -> (f64, f64) {
+        let others = || self.origins.iter().enumerate().filter(|(i, _)| Some(*i) != without);
+        let errors = others().flat_map(|(_, origin)| &origin.errors).map(|error| error.abs());
+        let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), e| (sum + e, count + 1.0_f64));
+        (sum / count.max(1.0), others().count() as f64)
+    }
+
+    /// The spread that scores are taken over, where `scale` was known. The typical ratio of errors
+    /// to the scale counts as much as one origin.
+    fn spread(&self, scale: f64, typical: f64, without: Option<usize>) -> f64 {
+        let (own, origins) = self.own(without);
+        scale * ((typical + origins * (own / scale)) / (1.0 + origins)).sqrt()
+    }
+}
+
+/// Scores by step, ascending, and what a new unit is normalised with.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(super) struct Conformal {
+    /// Median of all units' ratios.
+    typical: f64,
+    scores: Vec<Vec<f32>>,
+}
+
+/// A half width over a unit's spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct HalfWidth {
+    pub(super) score: f64,
+    pub(super) source: IntervalSource,
+}
+
+impl Conformal {
+    /// Scores of all units.
+    pub(super) fn new(units: &[Unit], horizon: usize) -> Self {
+        Self::without(units, horizon, None)
+    }
+
+    /// Scores of all units, but not from one origin (counted from the latest).
+    fn without(units: &[Unit], horizon: usize, origin: Option<usize>) -> Self {
+        let moving = units.iter().filter(|unit| unit.scale > 0.0);
+        let tested = moving.filter(|unit| !unit.origins.is_empty());
+        let mut ratios: Vec<f64> = tested.map(|unit| unit.own(None).0 / unit.scale).collect();
+        ratios.sort_by(f64::total_cmp);
+        let typical = ratios.get(ratios.len() / 2).copied().filter(|ratio| *ratio > 0.0);
+        let mut own = Self { typical: typical.unwrap_or(1.0), scores: vec![Vec::new(); horizon] };
+        for unit in units {
+            for (index, past) in unit.origins.iter().enumerate() {
+                if past.scale <= 0.0 || Some(unit.origins.len() - 1 - index) == origin {
+                    continue;
+                }
+                let spread = unit.spread(past.scale, own.typical, Some(index));
+                for (scores, error) in own.scores.iter_mut().zip(&past.errors) {
+                    scores.push((error.abs() / spread) as f32);
+                }
+            }
+        }
+        for scores in &mut own.scores {
+            scores.sort_by(f32::total_cmp);
+            if scores.len() > KEPT {
+                let last = scores.len() - 1;
+                let ranks = (0..KEPT).map(|rank| rank * last / (KEPT - 1));
+                *scores = ranks.filter_map(|rank| scores.get(rank).copied()).collect();
+            }
+        }
+        own
+    }
+
+    /// The spread of a unit's errors to come.
+    pub(super) fn spread(&self, unit: &Unit) -> f64 {
+        if unit.scale > 0.0 { unit.spread(unit.scale, self.typical, None) } else { 0.0 }
+    }
+
+    /// The half width over the spread for each step. The window of steps grows from one on either
+    /// side until it holds enough scores and they support the level.
+    pub(super) fn half_widths(&self, level: f64) -> Vec<HalfWidth> {
+        (0..self.scores.len()).map(|step| self.half_width(step, level)).collect()
+    }
+
+    fn half_width(&self, step: usize, level: f64) -> HalfWidth {
+        let mut floor = 0.0_f64;
+        for radius in 1..=self.scores.len() {
+            let window = self.window(step, radius);
+            let widest = radius == self.scores.len();
+            if window.len() < if widest { ENOUGH } else { WANTED } {
+                continue;
+            }
+            let rank = ((window.len() + 1) as f64 * level).ceil() as usize;
+            if let Some(score) = window.get(rank.saturating_sub(1)) {
+                let score = f64::from(*score).max(floor);
+                return HalfWidth { score, source: IntervalSource::Conformal };
+            }
+            let largest = window.last().copied().map_or(0.0, f64::from);
+            floor = floor.max(largest);
+            if widest {
+                let supported = window.len() as f64 / (window.len() + 1) as f64;
+                let growth = normal_half_width(level) / normal_half_width(supported);
+                let score = floor * growth.max(1.0);
+                return HalfWidth { score, source: IntervalSource::Extrapolated };
+            }
+        }
+        // The scale is the mean absolute change over half of the steps, that of a random walk.
+        let half = (self.scores.len() as f64 / 2.0).floor().max(1.0);
+        let growth = ((step + 1) as f64 / half).sqrt();
+        let score = normal_half_width(level) * growth / MEAN_ABSOLUTE;
+        HalfWidth { score: score.max(floor), source: IntervalSource::Formula }
+    }
+
+    fn window(&self, step: usize, radius: usize) -> Vec<f32> {
+        let end = (step + radius + 1).min(self.scores.len());
+        let mut joined =
+            self.scores.get(step.saturating_sub(radius)..end).unwrap_or_default().concat();
+        joined.sort_by(f32::total_cmp);
+        joined
+    }
+}
+
+/// Share of held-back values within intervals of `level` whose scores came from the other origins
+/// only; `None` when no unit has two origins.
+pub(super) fn observed_coverage(units: &[Unit], horizon: usize, level: f64) -> Option<f64> {
+    let most = units.iter().map(|unit| unit.origins.len()).max().unwrap_or(0);
+    if most < 2 {
+        return None;
+    }
+    let (mut inside, mut all) = (0_u64, 0_u64);
+    for origin in 0..most {
+        let others = Conformal::without(units, horizon, Some(origin));
+        let widths = others.half_widths(level);
+        for unit in units {
+            let Some(index) = unit.origins.len().checked_sub(origin + 1) else { continue };
+            let Some(past) = unit.origins.get(index).filter(|past| past.scale > 0.0) else {
+                continue;
+            };
+            let spread = unit.spread(past.scale, others.typical, Some(index));
+            for (error, width) in past.errors.iter().zip(&widths) {
+                all += 1;
+                inside += u64::from(error.abs() <= width.score * spread);
+            }
+        }
+    }
+    (all > 0).then(|| inside as f64 / all as f64)
+}
+
+/// How many standard deviations a normal variable stays within with probability `level`, up to
+/// 0.9999: Abramowitz and Stegun, "Handbook of mathematical functions", 26.2.23, error below
+/// 4.5e-4.
+fn normal_half_width(level: f64) -> f64 {
+    let t = (-2.0 * ((1.0 - level.min(0.9999)) / 2.0).ln()).sqrt();
+    let above = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    let below = 1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308));
+    t - above / below
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers between 0 and 1 that look random (Park and Miller's generator).
+    fn uniform(state: &mut u64) -> f64 {
+        *state = *state * 48_271 % 2_147_483_647;
+        *state as f64 / 2_147_483_647.0
+    }
+
+    /// Series whose errors have very different sizes, known only in part from their scale.
+    fn units(count: usize, origins: usize, horizon: usize) -> Vec<Unit> {
+        let mut state = 12_345;
+        let unit = |_| {
+            let size = 10.0_f64.powf(3.0 * uniform(&mut state));
+            let scale = size * 2.0_f64.powf(uniform(&mut state) - 0.5);
+            let mut error = |step: usize| {
+                let sum: f64 = (0..12).map(|_| uniform(&mut state)).sum();
+                size * (sum - 6.0) * ((step + 1) as f64).sqrt()
+            };
+            let mut origin = |_| Origin { scale, errors: (0..horizon).map(&mut error).collect() };
+            let origins = (0..origins).map(&mut origin).collect();
+            Unit { scale, origins }
+        };
+        (0..count).map(unit).collect()
+    }
+
+    #[test]
+    fn new_errors_fall_into_the_interval_as_often_as_promised() {
+        let mut known = units(400, 4, 6);
+        // The latest origin is what is forecast.
+        let coming: Vec<Origin> = known.iter_mut().filter_map(|u| u.origins.pop()).collect();
+        let conformal = Conformal::new(&known, 6);
+        for level in [0.5, 0.8, 0.95, 0.99] {
+            let widths = conformal.half_widths(level);
+            let mut inside = 0;
+            for (unit, errors) in known.iter().zip(&coming) {
+                let spread = conformal.spread(unit);
+                let hits =
+                    errors.errors.iter().zip(&widths).filter(|(e, w)| e.abs() <= w.score * spread);
+                inside += hits.count();
+            }
+            let share = inside as f64 / 2400.0;
+            assert!((share - level).abs() < 0.02, "{level}: {share}");
+            assert!(widths.iter().all(|width| width.source == IntervalSource::Conformal));
+            let observed = observed_coverage(&known, 6, level).unwrap();
+            assert!((observed - level).abs() < 0.02, "{level}: {observed}");
+        }
+    }
+
+    #[test]
+    fn half_widths_rise_with_the_level_whatever_the_source() {
+        for (count, origins) in [(400, 3), (20, 3), (1, 5), (1, 3), (0, 0)] {
+            let conformal = Conformal::new(&units(count, origins, 8), 8);
+            let mut before = vec![0.0; 8];
+            for permille in (500..=990).step_by(5) {
+                let widths = conformal.half_widths(f64::from(permille) / 1000.0);
+                for (width, before) in widths.iter().zip(&mut before) {
+                    assert!(
+                        width.score >= *before && width.score.is_finite(),
+                        "{count} {permille}"
+                    );
+                    *before = width.score;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn too_few_scores_for_a_level_are_said_to_be() {
+        let source =
+            |count, level| Conformal::new(&units(count, 5, 8), 8).half_widths(level)[0].source;
+        assert_eq!(source(1, 0.95), IntervalSource::Conformal);
+        assert_eq!(source(1, 0.99), IntervalSource::Extrapolated);
+        assert_eq!(source(0, 0.5), IntervalSource::Formula);
+        assert_eq!(observed_coverage(&units(9, 1, 8), 8, 0.8), None);
+    }
+
+    #[test]
+    fn normal_quantiles() {
+        for (level, expected) in [(0.5, 0.674_49), (0.95, 1.959_96), (0.99, 2.575_83)] {
+            assert!((normal_half_width(level) - expected).abs() < 4.5e-4);
+        }
+    }
+}

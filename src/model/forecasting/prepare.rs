@@ -1,0 +1,159 @@
+//! Bringing a series into the form that models get: since its first sale, of about unit size.
+
+use serde::{Deserialize, Serialize};
+
+use super::fallback::Fallback;
+use super::member::Member;
+use super::settings::{Method, Settings};
+
+/// Fewest values for more than simple exponential smoothing.
+const FEWEST_VALUES: usize = 6;
+/// Larger shares of zeros are intermittent demand.
+const INTERMITTENT: f64 = 0.3;
+
+/// Which members suit a series.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum Kind {
+    /// Zeros are rare.
+    Regular,
+    /// Over 30 % zeros.
+    Intermittent,
+    /// Fewer than six values.
+    Few,
+}
+
+impl Kind {
+    /// The members, the external one last.
+    pub(super) fn members(self, method: Method, external: bool) -> Vec<Member> {
+        let mut members = match (self, method) {
+            // Where it says nothing, simple exponential smoothing stands behind it.
+            (_, Method::Single(Member::External)) => vec![Member::Simple],
+            (Self::Few, Method::Ensemble) => return vec![Member::Simple],
+            (_, Method::Single(member)) => return vec![member],
+            (Self::Regular, Method::Ensemble) => {
+                vec![
+                    Member::Theta,
+                    Member::Ets,
+                    Member::Damped,
+                    Member::Ces,
+                    Member::Autoregression,
+                    Member::SeasonalNaive,
+                ]
+            }
+            (Self::Intermittent, Method::Ensemble) => {
+                vec![Member::Simple, Member::AdditiveEts, Member::Imapa, Member::Tsb]
+            }
+        };
+        if external {
+            members.push(Member::External);
+        }
+        members
+    }
+}
+
+/// A series as models get it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) values: Vec<f64>,
+    /// What the values were divided by, a power of two.
+    pub(super) unit: f64,
+    pub(super) kind: Kind,
+    pub(super) fallbacks: Vec<Fallback>,
+}
+
+impl Prepared {
+    pub(super) fn new(given: &[f64], settings: &Settings) -> Self {
+        let mut fallbacks = Vec::new();
+        let values = since_first_sale(given);
+        let count = values.len();
+        let season_length = settings.season_length();
+        let ensemble = settings.method == Method::Ensemble;
+        let zeros = values.iter().filter(|value| **value == 0.0).count() as f64;
+        let kind = if count < FEWEST_VALUES {
+            Kind::Few
+        } else if zeros > INTERMITTENT * count as f64 {
+            Kind::Intermittent
+        } else {
+            Kind::Regular
+        };
+        if count < given.len() {
+            fallbacks.push(Fallback::NotYetSold { periods: given.len() - count });
+        }
+        if values.iter().all(|value| *value == 0.0) {
+            fallbacks.push(Fallback::NothingSold);
+        } else if values.iter().all(|value| Some(value) == values.first()) {
+            fallbacks.push(Fallback::Constant);
+        }
+        match kind {
+            Kind::Few if ensemble => fallbacks.push(Fallback::FewValues { found: count }),
+            Kind::Intermittent if ensemble => fallbacks.push(Fallback::Intermittent),
+            _ if season_length > 1 && count < 2 * season_length => {
+                fallbacks.push(Fallback::FewSeasons { season_length });
+            }
+            _ => {}
+        }
+        let unit = unit(values);
+        Self { values: values.iter().map(|value| value / unit).collect(), unit, kind, fallbacks }
+    }
+}
+
+/// Leading zeros mean "not yet sold". A series of zeros alone stays as it is.
+fn since_first_sale(values: &[f64]) -> &[f64] {
+    let first = values.iter().position(|value| *value != 0.0);
+    values.get(first.unwrap_or(0)..).unwrap_or(values)
+}
+
+/// A power of two near the largest value: dividing by it is exact, and no square of any finite
+/// value overflows afterwards.
+fn unit(values: &[f64]) -> f64 {
+    let largest = values.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
+    if largest > 0.0 { 2.0_f64.powf(largest.log2().floor().clamp(-1000.0, 1000.0)) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared(values: &[f64]) -> Prepared {
+        let settings = Settings {
+            horizon: 3,
+            season_lengths: vec![4],
+            non_negative: true,
+            method: Method::Ensemble,
+        };
+        Prepared::new(values, &settings)
+    }
+
+    #[test]
+    fn leading_zeros_are_not_yet_sold() {
+        let found = prepared(&[0.0, 0.0, 3.0, 0.0]);
+        assert_eq!((found.values.as_slice(), found.unit), ([1.5, 0.0].as_slice(), 2.0));
+        let few = Fallback::FewValues { found: 2 };
+        assert_eq!(found.fallbacks, [Fallback::NotYetSold { periods: 2 }, few]);
+        assert_eq!(prepared(&[0.0; 9]).fallbacks, [Fallback::NothingSold, Fallback::Intermittent]);
+        assert!(prepared(&[]).values.is_empty());
+    }
+
+    #[test]
+    fn zeros_and_counts_decide_the_kind() {
+        let mut values = [5.0; 20];
+        assert_eq!(prepared(&values).kind, Kind::Regular);
+        assert_eq!(prepared(&values).fallbacks, [Fallback::Constant]);
+        values[10..16].fill(0.0);
+        assert_eq!(prepared(&values).kind, Kind::Regular);
+        values[16] = 0.0;
+        assert_eq!(prepared(&values).kind, Kind::Intermittent);
+        assert_eq!(prepared(&values[..5]).kind, Kind::Few);
+        let season = Fallback::FewSeasons { season_length: 4 };
+        assert_eq!(prepared(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]).fallbacks, [season]);
+    }
+
+    #[test]
+    fn extreme_values_become_unit_size() {
+        for largest in [5e-324, 1e-300, 1e-12, 1.0, 1e12, f64::MAX] {
+            let found = prepared(&[largest, -largest / 2.0]);
+            assert!(found.values.iter().all(|v| v.is_finite() && v.abs() < 2e8), "{largest}");
+            assert_eq!(found.values[0] * found.unit, largest);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+"""Forecasts as a DataFrame in the form of the forecasting libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from . import _convert
+from ._connection import Connection
+from ._predict import served_by
+from ._proto import common_pb2
+from ._proto import prediction_service_pb2 as wire
+from ._streams import Stream
+from .errors import PatronError, from_status
+
+Series = str | tuple[str, Any]
+"""``"total"``, ``"country=France"`` or ``("country", "France")``."""
+
+_MOST_VALUES = 100_000  # series times horizon times levels of one call
+_LONGEST_HORIZON = 1_000  # assumed where none was asked for
+_ANSWER_VALUES = 60_000  # numbers in one answer, so that it stays below 4 MiB
+
+
+def forecast(
+    connection: Connection,
+    model: str,
+    selector: common_pb2.ModelSelector | None,
+    series: Series | Sequence[Series] | None,
+    horizon: int | None,
+    levels: Sequence[float] | None,
+    time_zone: str | None,
+    on_error: Literal["raise", "skip"],
+) -> pd.DataFrame:
+    """See `Client.forecast`."""
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error: expected 'raise' or 'skip', found {on_error!r}")
+    shares = [_share(level) for level in levels or ()]
+    keys = _keys(series)
+    if series is not None and not keys:
+        raise ValueError("series: there are none; leave it out for all that the model has")
+
+    def request(chosen: Sequence[wire.SeriesKey], pinned: Any) -> wire.ForecastRequest:
+        return wire.ForecastRequest(
+            model=model, selector=pinned, series=chosen, horizon=horizon, levels=shares
+        )
+
+    # How far the model looks ahead is known from the first answer.
+    first = _part(horizon or _LONGEST_HORIZON, shares)
+    answers = [connection.call(connection.predictions.Forecast, request(keys[:first], selector))]
+    starts = [0]
+    if len(keys) > first:
+        part = _part(len(answers[0].period_starts), shares)
+        starts += range(first, len(keys), part)
+        pinned = common_pb2.ModelSelector(version=answers[0].served_by.version)
+        stream = Stream(
+            connection,
+            connection.predictions.StreamForecast,
+            wire.StreamForecastRequest,
+            lambda at: request(keys[starts[at] : starts[at] + part], pinned),
+            starts,
+        )
+        answers.extend(stream.answers(1))
+    return _frame(answers, starts, time_zone, on_error)
+
+
+def _part(horizon: int, shares: Sequence[float]) -> int:
+    """How many series fit a message."""
+    values = max(1, horizon) * (1 + 2 * max(2, len(shares)))
+    return max(1, min(_ANSWER_VALUES, _MOST_VALUES) // values)
+
+
+def name_of(key: Any) -> str:
+    """The name of a series: ``total`` or ``country=France``."""
+    return f"{key.group}={key.value}" if key.value else str(key.group)
+
+
+def _frame(
+    answers: Sequence[Any], starts: Sequence[int], time_zone: str | None, on_error: str
+) -> pd.DataFrame:
+    refused: dict[str, str] = {}
+    frames, methods = [], []
+    for answer, start in zip(answers, starts, strict=True):
+        bad = {}
+        for error in answer.errors:
+            if on_error == "raise":
+                raise _of_series(answer, error, start)
+            bad[error.row] = from_status(error.status)
+        dates = _dates(answer.period_starts, time_zone)
+        for row, one in enumerate(answer.series):
+            name = name_of(one.key)
+            if row in bad:
+                refused[name] = str(bad[row])
+                continue
+            frames.append(_one(name, dates, one))
+            methods.append(_method(name, one))
+    frame = pd.concat(frames, ignore_index=True) if frames else _empty()
+    first = answers[0]
+    frame.attrs["served_by"] = served_by(first)
+    frame.attrs["measure"] = first.measure
+    frame.attrs["currency"] = first.currency
+    frame.attrs["frequency"] = (
+        wire.Frequency.Name(first.frequency).removeprefix("FREQUENCY_").lower()
+    )
+    frame.attrs["series"] = methods
+    frame.attrs["errors"] = refused
+    return frame
+
+
+def _of_series(answer: Any, error: Any, start: int) -> PatronError:
+    told = from_status(error.status)
+    told.row = start + error.row
+    told.metadata.setdefault("series", name_of(answer.series[error.row].key))
+    return told
+
+
+def _one(name: str, dates: pd.DatetimeIndex, one: Any) -> pd.DataFrame:
+    columns: dict[str, Any] = {
+        "unique_id": name,
+        "ds": dates,
+        "mean": np.fromiter(one.mean, dtype="float64"),
+    }
+    for interval in one.intervals:
+        level = f"{100 * interval.level:.10g}"
+        columns[f"lo-{level}"] = np.fromiter(interval.lower, dtype="float64")
+        columns[f"hi-{level}"] = np.fromiter(interval.upper, dtype="float64")
+    return pd.DataFrame(columns)
+
+
+def _method(name: str, one: Any) -> dict[str, Any]:
+    return {
+        "unique_id": name,
+        "method": one.method,
+        "weights": {weight.method: weight.weight for weight in one.weights},
+        "fallback_reason": one.fallback_reason,
+        "backtest_mase": one.backtest_mase if one.HasField("backtest_mase") else None,
+        "intervals": [
+            {
+                "level": interval.level,
+                "source": wire.IntervalSource.Name(interval.source)
+                .removeprefix("INTERVAL_SOURCE_")
+                .lower(),
+                "backtest_coverage": (
+                    interval.backtest_coverage if interval.HasField("backtest_coverage") else None
+                ),
+            }
+            for interval in one.intervals
+        ],
+    }
+
+
+def _dates(starts: Iterable[Any], time_zone: str | None) -> pd.DatetimeIndex:
+    utc = _convert.moments(_convert.micros(start) for start in starts)
+    return utc if time_zone is None else utc.tz_convert(time_zone).tz_localize(None)
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "unique_id": pd.Series(dtype="object"),
+            "ds": _convert.moments([]),
+            "mean": pd.Series(dtype="float64"),
+        }
+    )
+
+
+def _keys(series: Series | Sequence[Series] | None) -> list[wire.SeriesKey]:
+    if series is None:
+        return []
+    if isinstance(series, str) or _is_pair(series):
+        return [_key(series)]  # type: ignore[arg-type]
+    return [_key(one) for one in series]
+
+
+def _is_pair(series: Any) -> bool:
+    return (
+        isinstance(series, tuple)
+        and len(series) == 2
+        and isinstance(series[0], str)
+        and "=" not in series[0]
+        and series[0] != "total"
+    )
+
+
+def _key(series: Series) -> wire.SeriesKey:
+    if isinstance(series, str):
+        group, _, value = series.partition("=")
+        return wire.SeriesKey(group=group, value=value)
+    group, value = series
+    return wire.SeriesKey(group=group, value=_convert.text(value))
+
+
+def _share(level: float) -> float:
+    # 80 as well as 0.8: other libraries count in percent.
+    return level / 100 if level > 1 else level

@@ -4,6 +4,8 @@ mod input;
 mod matrix;
 mod panel;
 
-pub use self::input::{ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut, Value};
+pub use self::input::{
+    ColumnKind, ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut, Value,
+};
 pub use self::matrix::{Dataset, FeatureMatrix, InvalidMatrix, Snapshot, SupervisedData};
 pub use self::panel::{Frequency, InvalidPanel, Panel, Series, SeriesKey};

@@ -2,6 +2,7 @@
 //!
 //! A file is kept or dropped as a whole; a chunk of a stream is durable before it is confirmed.
 
+mod attributes;
 mod chunk;
 mod columnar;
 mod csv_file;
@@ -15,7 +16,7 @@ mod table;
 pub use self::chunk::{CheckedChunk, ChunkOutcome, ChunkRefusal, StreamIngest};
 pub use self::columnar::{HistoryCounts, ParquetHistories, ReadHistoriesError, ReadOptions};
 pub use self::file::{ReadFileError, TransactionFile, from_bytes, open};
-pub use self::import::{ImportError, ImportRequest, import};
+pub use self::import::{ImportError, ImportRequest, check_mapping, file_sha256, import};
 pub use self::mapping::{InvalidMapping, Mapping};
 pub use self::row::{RefusalReason, RowProblem, SourceRow};
 pub use self::table::TableFile;

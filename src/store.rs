@@ -1,4 +1,5 @@
-//! Durable storage in one data directory: transaction lines, import reports, jobs, audit.
+//! Durable storage in one data directory: transaction lines, attributes of customers,
+//! import reports, jobs, audit.
 //!
 //! Two SQLite databases, so that a heartbeat of a job never waits for a bulk import:
 //! `transactions.sqlite3` ([`TransactionStore`]) and `control.sqlite3` ([`ControlStore`]). Both use
@@ -7,6 +8,7 @@
 
 mod adopt;
 mod append;
+mod attributes;
 mod audit;
 mod bulk;
 pub(crate) mod bytes;
@@ -35,6 +37,9 @@ mod texts;
 mod transactions;
 mod versions;
 
+pub use self::attributes::{
+    AttributeColumn, AttributeColumns, AttributeJoin, AttributeRow, Attributes, NamedAttributes,
+};
 pub use self::audit::AuditEntry;
 pub use self::bulk::{Bulk, BulkBatch, BulkRow, BulkWriter, TextNumbers};
 pub use self::commit::{AppendOutcome, NewLine};

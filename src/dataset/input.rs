@@ -37,16 +37,39 @@ pub enum ColumnType {
     },
 }
 
+/// A type without its levels: what a recipe can ask for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnKind {
+    /// See [`ColumnType::Numeric`].
+    Numeric,
+    /// See [`ColumnType::Boolean`].
+    Boolean,
+    /// See [`ColumnType::Categorical`].
+    Categorical,
+}
+
+impl ColumnKind {
+    /// Its name, as in recipes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Numeric => "numeric",
+            Self::Boolean => "boolean",
+            Self::Categorical => "categorical",
+        }
+    }
+}
+
 impl ColumnType {
     /// Most levels of a categorical column.
     pub const MOST_LEVELS: usize = 255;
 
-    /// Its name, as in recipes.
-    pub const fn as_str(&self) -> &'static str {
+    /// The type without its levels.
+    pub const fn kind(&self) -> ColumnKind {
         match self {
-            Self::Numeric => "numeric",
-            Self::Boolean => "boolean",
-            Self::Categorical { .. } => "categorical",
+            Self::Numeric => ColumnKind::Numeric,
+            Self::Boolean => ColumnKind::Boolean,
+            Self::Categorical { .. } => ColumnKind::Categorical,
         }
     }
 
@@ -78,6 +101,18 @@ impl ColumnType {
     }
 }
 
+impl ColumnType {
+    /// The text of a code; `None` where it is missing.
+    pub fn decode(&self, code: f32) -> Option<String> {
+        match self {
+            _ if code.is_nan() => None,
+            Self::Numeric => Some(code.to_string()),
+            Self::Boolean => Some((code != 0.0).to_string()),
+            Self::Categorical { levels } => levels.get(code as usize).cloned(),
+        }
+    }
+}
+
 /// One column of a table.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct InputColumn {
@@ -102,7 +137,7 @@ impl InputSchema {
     }
 
     /// The levels of each column; none for one that is not categorical.
-    fn levels(&self) -> impl Iterator<Item = Vec<String>> {
+    pub fn levels(&self) -> impl Iterator<Item = Vec<String>> {
         self.columns.iter().map(|column| match &column.column_type {
             ColumnType::Categorical { levels } => levels.clone(),
             ColumnType::Numeric | ColumnType::Boolean => Vec::new(),
@@ -114,8 +149,21 @@ impl InputSchema {
     /// # Errors
     /// When the codes do not fill whole rows or one is infinite.
     pub fn matrix(&self, codes: Vec<f32>) -> Result<FeatureMatrix, InvalidMatrix> {
-        let names: Vec<String> = self.names().map(str::to_owned).collect();
-        FeatureMatrix::coded(names.into(), self.levels().collect(), codes)
+        self.matrix_after(&[], codes)
+    }
+
+    /// A matrix whose rows begin with numbers of the columns `before` and go on with codes.
+    ///
+    /// # Errors
+    /// As [`InputSchema::matrix`].
+    pub fn matrix_after(
+        &self,
+        before: &[String],
+        values: Vec<f32>,
+    ) -> Result<FeatureMatrix, InvalidMatrix> {
+        let names = before.iter().map(String::as_str).chain(self.names()).map(str::to_owned);
+        let levels = before.iter().map(|_| Vec::new()).chain(self.levels());
+        FeatureMatrix::coded(names.collect(), levels.collect(), values)
     }
 }
 

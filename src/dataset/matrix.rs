@@ -72,6 +72,14 @@ impl FeatureMatrix {
         Ok(Self { columns, levels, values, rows })
     }
 
+    /// A matrix of other values in the same columns.
+    ///
+    /// # Errors
+    /// As [`FeatureMatrix::coded`].
+    pub fn of_same_columns(&self, values: Vec<f32>) -> Result<Self, InvalidMatrix> {
+        Self::coded(Arc::clone(&self.columns), Arc::clone(&self.levels), values)
+    }
+
     /// The levels of the column at `index` when it is categorical; none when it holds numbers.
     pub fn levels(&self, index: usize) -> &[String] {
         self.levels.get(index).map(Vec::as_slice).unwrap_or_default()

@@ -18,6 +18,7 @@ use crate::transaction::{
     TransactionLine,
 };
 
+use super::attributes::{AttributeMapping, import_attributes};
 use super::columnar::ParquetImport;
 use super::file::{self, ReadFileError, TransactionFile};
 use super::mapping::{InvalidMapping, Mapping};
@@ -90,7 +91,18 @@ impl From<StoreError> for ImportError {
     }
 }
 
-/// Imports a file in one transaction.
+/// Checks a mapping, of transactions or of attributes.
+///
+/// # Errors
+/// Everything that does not hold.
+pub fn check_mapping(text: &str) -> Result<(), InvalidMapping> {
+    match AttributeMapping::parse(text)? {
+        Some(_) => Ok(()),
+        None => Mapping::parse(text).map(drop),
+    }
+}
+
+/// Imports a file in one transaction: transactions, or attributes of customers.
 ///
 /// An import that was committed under the same `import_id` is not repeated: its report is returned,
 /// so a job that lost its worker after the commit ends as it would have. `tick` hears the fraction
@@ -107,9 +119,12 @@ pub fn import(
     if let Some(report) = store.import_report(import_id)? {
         return Ok(report);
     }
+    if let Some(mapping) = AttributeMapping::parse(&request.mapping)? {
+        return import_attributes(store, &mapping, request, import_id, tick);
+    }
     let mapping = Mapping::parse(&request.mapping)?;
     let parquet = ParquetImport::open(&request.path, &mapping, &request.currency)?;
-    let sha256 = sha256(&request.path);
+    let sha256 = file_sha256(&request.path);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let mut bulk = store.bulk(BULK_MEMORY, threads);
     let mut report = ReportBuilder::new();
@@ -248,7 +263,8 @@ fn check_row(row: SourceRow, currency: &str) -> CheckedRow {
 }
 
 /// The digest of a file's bytes; `None` when it went away in between, which reading it will tell.
-fn sha256(path: &Path) -> Option<String> {
+/// SHA-256 of a file in hexadecimal; `None` when it cannot be read.
+pub fn file_sha256(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
@@ -262,7 +278,7 @@ fn sha256(path: &Path) -> Option<String> {
     Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn check_refusals(report: &ReportBuilder, limit: f64) -> Result<(), ImportError> {
+pub(super) fn check_refusals(report: &ReportBuilder, limit: f64) -> Result<(), ImportError> {
     let report = report.so_far();
     let share = report.refused as f64 / report.rows_read.max(1) as f64 * 100.0;
     if report.refused == 0 || share <= limit {

@@ -138,12 +138,7 @@ impl<'a, 'b> Merge<'a, 'b> {
         state.epoch += 1;
         state.last_recorded_at = state.last_recorded_at.max(Timestamp::now().micros());
         state.save(connection)?;
-        let text = serde_json::to_string(report)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        connection.execute(
-            "INSERT OR REPLACE INTO import_report VALUES (?1, ?2, ?3)",
-            params![import_id, Timestamp::now().micros(), text],
-        )?;
+        keep_report(connection, import_id, report)?;
         Ok(*state)
     }
 
@@ -233,4 +228,19 @@ fn divided(
         }
     }
     Ok(divided)
+}
+
+/// Keeps the report of an import with what it stored.
+pub(super) fn keep_report(
+    connection: &Connection,
+    import_id: &str,
+    report: &ImportReport,
+) -> Result<(), Fault> {
+    let text = serde_json::to_string(report)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    connection.execute(
+        "INSERT OR REPLACE INTO import_report VALUES (?1, ?2, ?3)",
+        params![import_id, Timestamp::now().micros(), text],
+    )?;
+    Ok(())
 }

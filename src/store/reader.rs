@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         Decoder { clock: &self.store.clock, texts: &self.texts, tail: &self.tail, upto }
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         query: impl FnOnce(&Self, &Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {

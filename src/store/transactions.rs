@@ -7,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::transaction::{CustomerId, ImportReport, ShopClock, Timestamp};
 
-use super::StoreError;
 use super::append::Queue;
 use super::cache::HistoryCache;
 use super::commit::WriterMemory;
@@ -19,8 +18,10 @@ use super::state::State;
 use super::tail::Tail;
 use super::tails::{LatestInstant, Tails};
 use super::texts::TextsCache;
+use super::{StoreError, attributes};
 
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The tail that is kept in memory before appends wait for packing, in bytes.
 const TAIL_LIMIT: usize = 192 << 20;
@@ -117,22 +118,29 @@ impl TransactionStore {
         Reader::begin(self)
     }
 
-    /// Removes every line of a customer, current and superseded, packed or not, and the key itself.
-    /// Returns the number of lines; 0 when the customer is unknown.
+    /// Removes every line of a customer, current and superseded, packed or not, the attributes, and
+    /// the key itself. Returns the number of lines; 0 when the customer has none.
     ///
     /// # Errors
     /// When the medium fails; then nothing was removed.
     pub fn erase(&self, customer: &CustomerId) -> Result<u64, StoreError> {
         let writer = self.database.writer();
-        let erased = self.write(&writer, Durability::Full, |writing| writing.erase(customer));
-        let Some((lines, key, epoch)) = erased.map_err(|fault| self.database.fault(fault))? else {
-            return Ok(0);
-        };
-        self.tails.change(|tail| {
-            let is_before = tail.epoch + 1 == epoch;
-            is_before.then(|| tail.without(key).ok()).flatten()
+        let erased = self.write(&writer, Durability::Full, |writing| {
+            let rows = attributes::erase(writing.connection, customer)?;
+            Ok((rows, writing.erase(customer)?))
         });
-        self.cache.clear();
+        let (rows, erased) = erased.map_err(|fault| self.database.fault(fault))?;
+        let lines = erased.map_or(0, |(lines, key, epoch)| {
+            self.tails.change(|tail| {
+                let is_before = tail.epoch + 1 == epoch;
+                is_before.then(|| tail.without(key).ok()).flatten()
+            });
+            self.cache.clear();
+            lines
+        });
+        if rows + lines == 0 {
+            return Ok(0);
+        }
         // Erased bytes must not live on in the write-ahead log. Where a reader still needs it, it is
         // emptied as soon as that one is done.
         let emptied = self.database.restart_log(&writer).unwrap_or_else(|error| {

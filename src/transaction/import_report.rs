@@ -125,6 +125,11 @@ impl ReportBuilder {
         self.total();
     }
 
+    /// Counts a row that keeps its contract and is no transaction line.
+    pub fn count(&mut self, row: u64) {
+        self.report.rows_read = self.report.rows_read.max(row);
+    }
+
     /// Counts a row that does not keep the contract. `reason` is a stable key such as
     /// `malformed_number`.
     pub fn refuse(&mut self, row: u64, field: &str, reason: &str, message: impl Into<String>) {

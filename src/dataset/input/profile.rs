@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ColumnType, Value, flag_of, is_missing, level_text, number_of};
+use super::{ColumnKind, ColumnType, Value, flag_of, is_missing, level_text, number_of};
 
 /// What was seen of a column.
 #[derive(Clone, Debug, Default)]
@@ -92,11 +92,38 @@ impl ColumnProfile {
         }
     }
 
-    /// The column as categorical, whatever its values look like.
+    /// The column as of this kind, whatever its values look like; by [`ColumnProfile::infer`] when
+    /// none is asked for.
     ///
     /// # Errors
     /// Why it cannot be.
-    pub fn categorical(&self) -> Result<ColumnType, LeftOut> {
+    pub fn column_type(&self, kind: Option<ColumnKind>) -> Result<ColumnType, LeftOut> {
+        match kind {
+            None => self.infer(),
+            Some(ColumnKind::Numeric) => Ok(ColumnType::Numeric),
+            Some(ColumnKind::Boolean) => Ok(ColumnType::Boolean),
+            Some(ColumnKind::Categorical) => self.categorical(),
+        }
+    }
+
+    /// The type of a column with one value.
+    pub fn constant(&self) -> ColumnType {
+        let known = self.rows - self.missing;
+        if self.numbers == known {
+            ColumnType::Numeric
+        } else if self.flags == known {
+            ColumnType::Boolean
+        } else {
+            ColumnType::Categorical { levels: self.texts.iter().cloned().collect() }
+        }
+    }
+
+    /// The different texts in their order; of too many the first ones that were seen.
+    pub fn texts(&self) -> impl Iterator<Item = &String> {
+        self.texts.iter()
+    }
+
+    fn categorical(&self) -> Result<ColumnType, LeftOut> {
         match self.texts.len() {
             0 => Err(LeftOut::Empty),
             1 => Err(LeftOut::Constant),

@@ -10,6 +10,7 @@ mod dependence;
 mod fit;
 mod fitted;
 mod forecast;
+pub mod forecasting;
 pub mod kmeans;
 pub mod logistic;
 mod preprocessing;
@@ -24,15 +25,15 @@ pub use self::calibration::{
     InvalidKnots, Isotonic, Knot, Platt, fit_platt,
 };
 pub use self::classifier::{
-    ClassifierAlgorithm, ClassifierEstimator, ClassifierModel, ClassifierSettings, Condition, Rule,
-    Verdict,
+    ClassifierAlgorithm, ClassifierEstimator, ClassifierModel, ClassifierSettings, ColumnEvidence,
+    Condition, Rule, Verdict, column_evidence,
 };
 pub use self::dependence::{DependenceCurve, DependencePoint, PartialDependence};
 pub use self::fit::{CancelToken, FitError, FitRun, NoProgress, PredictError, ProgressSink};
 pub use self::fitted::{FittedModel, GoldenInputs, ModelKind};
 pub use self::forecast::{
     Backtest, ForecastAlgorithm, ForecastEstimator, ForecastModel, ForecastQuery, Interval,
-    IntervalSource, Method, SeriesForecast,
+    IntervalSource, MemberWeight, Method, SeriesForecast,
 };
 pub use self::preprocessing::{ColumnChoice, Standardizer, Transform};
 pub use self::probability::{Contribution, Prior, Probability};
@@ -41,6 +42,7 @@ pub use self::rfm::{
 };
 pub use self::segments::{
     ClusterCount, Segment, SegmentAssignment, SegmentsAlgorithm, SegmentsEstimator, SegmentsModel,
+    Tried, elbow,
 };
 
 use serde::Serialize;

@@ -1,13 +1,15 @@
 //! Answers from champions: resolve the model, gather the vectors, predict, explain.
 
 mod catalog;
+mod columns;
 mod error;
 mod gather;
 mod predictor;
 
 pub use self::catalog::{ModelCatalog, Selector, ServedModel, VersionState};
 pub use self::error::ServingError;
-pub use self::gather::{FeatureRows, Gathered, Input, RowSource};
+pub(crate) use self::gather::Batch;
+pub use self::gather::{Cells, FeatureRows, Gathered, Input, RowSource, TableColumn, TableRows};
 pub use self::predictor::{
     Answers, AsOfRule, ForecastAnswer, Note, Predictor, ProbabilityAnswer, Question, Row,
 };

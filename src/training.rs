@@ -16,6 +16,7 @@ mod rows;
 mod run;
 mod segmentation;
 mod supervised;
+mod table;
 mod timeline;
 
 pub use self::drift::{
@@ -23,12 +24,13 @@ pub use self::drift::{
 };
 pub use self::error::TrainingError;
 pub use self::evaluation::{
-    Evaluation, ForecastEvaluation, ProbabilityEvaluation, RfmEvaluation, SegmentsEvaluation,
-    SeriesEvaluation, SliceEvaluation, SnapshotEvaluation,
+    Evaluation, FoldEvaluation, ForecastEvaluation, ProbabilityEvaluation, RfmEvaluation,
+    SegmentsEvaluation, SeriesEvaluation, SliceEvaluation, SnapshotEvaluation,
 };
 pub use self::recipe::{
     ClusterRange, Clusters, EventRecipe, ForecastRecipe, GateMetric, GateRule, InvalidRecipe,
-    Measure, Recipe, RfmRecipe, SegmentsRecipe, SeriesChoice, SnapshotRule,
+    Measure, Recipe, RfmRecipe, SegmentsRecipe, SeriesChoice, SnapshotRule, TableRecipe,
 };
 pub use self::run::{Training, TrainingRequest, TrainingResult};
+pub use self::table::{ColumnSummary, TableColumns, TableError};
 pub use self::timeline::{Timeline, data_as_of};

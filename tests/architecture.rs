@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["transaction", "dataset", "metrics"]),
     ("simulation", &["transaction"]),
     // storage
-    ("store", &["parallel", "transaction"]),
+    ("store", &["parallel", "transaction", "dataset"]),
     ("repository", &["transaction", "dataset", "feature", "model"]),
     // application
     ("ingest", &["parallel", "transaction", "dataset", "store"]),
@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "model",
             "store",
             "repository",
+            "ingest",
             "historical",
         ],
     ),

@@ -47,6 +47,10 @@ mod evaluation;
 #[path = "it/learning.rs"]
 mod learning;
 
+/// Columns that the caller brings: tables of cases, and attributes of customers.
+#[path = "it/columns.rs"]
+mod columns;
+
 /// Answers about customers.
 #[path = "it/predict.rs"]
 mod predict;

@@ -1,11 +1,13 @@
 //! `patron customers`: shows and erases what is stored of a customer.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::grpc::proto::{
-    Customer, EraseCustomerRequest, EraseCustomerResponse, GetCustomerRequest, StoredLine,
-    TransactionLine,
+    Customer, CustomerAttributes, EraseCustomerRequest, EraseCustomerResponse, GetCustomerRequest,
+    StoredLine, TransactionLine,
 };
 
 use super::arguments::{InvalidArgument, customers};
@@ -91,6 +93,7 @@ impl Report for Customer {
             "quantity": quantity(self.quantity_thousandths),
             "margin": self.margin_micros.map(money),
             "currency": self.currency,
+            "attributes": self.attributes.iter().map(attributes_json).collect::<Vec<_>>(),
             "lines": self.lines.iter().map(stored_json).collect::<Vec<_>>(),
             "has_more_lines": !self.next_page_token.is_empty(),
         })
@@ -110,6 +113,14 @@ impl Report for Customer {
         fields.add("spend", format_args!("{} {currency}", money(self.spend_micros)));
         let margin = self.margin_micros.map(|margin| format!("{} {currency}", money(margin)));
         fields.add_some("margin", margin);
+        for row in &self.attributes {
+            let values: BTreeMap<_, _> = row.values.iter().collect();
+            let values: Vec<String> =
+                values.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+            let since = row.valid_from.as_ref().map(|from| time_text(Some(from)));
+            let since = since.map(|from| format!(" since {from}")).unwrap_or_default();
+            fields.add(&row.table, format_args!("{}{since}", values.join(", ")));
+        }
         let mut lines = Table::new(["occurred", "order", "product", ">quantity", ">unit price"]);
         for line in self.lines.iter().filter_map(|stored| stored.line.as_ref()) {
             lines.row([
@@ -124,6 +135,15 @@ impl Report for Customer {
             if self.next_page_token.is_empty() { "" } else { "older lines follow; see --lines\n" };
         format!("{fields}\n{lines}{more}")
     }
+}
+
+fn attributes_json(row: &CustomerAttributes) -> Value {
+    json!({
+        "table": row.table,
+        "valid_from": time_json(row.valid_from.as_ref()),
+        "valid_to": time_json(row.valid_to.as_ref()),
+        "values": row.values,
+    })
 }
 
 fn stored_json(stored: &StoredLine) -> Value {

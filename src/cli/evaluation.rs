@@ -2,6 +2,8 @@
 
 mod curves;
 
+pub(super) use self::curves::columns_table;
+
 use serde_json::{Value, json};
 
 use crate::grpc::proto::{EvaluationMetric, ModelVersion};
@@ -88,7 +90,22 @@ fn segments_text(evaluation: &SegmentsEvaluation, metrics: &Table) -> String {
         descriptions.row([&segment.name, &segment.description]);
     }
     let as_of = evaluation.as_of;
-    format!("{rows} customers as of {as_of}\n\n{metrics}\n{profile}\n{descriptions}")
+    let tried = tried(evaluation);
+    format!("{rows} customers as of {as_of}\n\n{metrics}\n{tried}{profile}\n{descriptions}")
+}
+
+/// The numbers of clusters that were tried; nothing where there was no choice.
+fn tried(evaluation: &SegmentsEvaluation) -> String {
+    if evaluation.tried.len() < 2 {
+        return String::new();
+    }
+    let mut table = Table::new([">clusters", ">silhouette", ">inertia", ""]);
+    for one in &evaluation.tried {
+        let silhouette = one.silhouette.map_or_else(|| "-".to_owned(), metric);
+        let elbow = if evaluation.elbow == Some(one.clusters) { "elbow" } else { "" };
+        table.row([one.clusters.to_string(), silhouette, figure(one.inertia), elbow.to_owned()]);
+    }
+    format!("{table}\n")
 }
 
 fn rfm_text(evaluation: &RfmEvaluation) -> String {

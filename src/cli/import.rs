@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::grpc::proto::ImportTransactionsRequest;
-use crate::ingest::Mapping;
+use crate::ingest::check_mapping;
 
 use super::arguments::InvalidArgument;
 use super::client::{Services, Session, request_id};
@@ -78,6 +78,6 @@ pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
 /// The text of a mapping that holds.
 fn mapping(path: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(|error| Failure::data(path, error))?;
-    Mapping::parse(&text).map_err(|error| Failure::data(path, error))?;
+    check_mapping(&text).map_err(|error| Failure::data(path, error))?;
     Ok(text)
 }

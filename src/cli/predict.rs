@@ -60,8 +60,11 @@ struct QuestionArgs {
     #[arg(long, value_name = "NAME")]
     alias: Option<String>,
     /// See only what was known before this time or date [default: the server's present]
-    #[arg(long, value_name = "TIME", conflicts_with = "features")]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["features", "table"])]
     as_of: Option<String>,
+    /// Column of the table that tells what its rows are called [default: their numbers]
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    id: Option<String>,
     /// How many of the weightiest reasons to tell per row
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     explain: u32,
@@ -76,6 +79,9 @@ struct RowsArgs {
     /// CSV file of feature vectors; its header names the features of the model
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+    /// CSV or Parquet file with the columns of a model that was trained on a table
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
 }
 
 /// What is asked.
@@ -121,9 +127,10 @@ impl QuestionArgs {
             selector: version.map(VersionChoice::into_selector),
             as_of: time("--as-of", self.as_of.as_deref())?.map(wire_time),
             explain: self.explain,
-            rows: match self.rows.features {
-                Some(path) => Rows::read(&path)?,
-                None => Rows::Customers(customers(self.rows.customer)?),
+            rows: match (self.rows.features, self.rows.table) {
+                (_, Some(path)) => Rows::table(&path, self.id.as_deref())?,
+                (Some(path), None) => Rows::read(&path)?,
+                (None, None) => Rows::Customers(customers(self.rows.customer)?),
             },
         })
     }
@@ -174,10 +181,12 @@ impl Question {
             explain: self.explain,
             all_distances: false,
             include_catalogue: false,
-            input: Some(match self.rows {
-                Rows::Customers(ids) => SegmentsInput::CustomerIds(CustomerIds { ids }),
-                Rows::Features(block) => SegmentsInput::Features(block),
-            }),
+            input: match self.rows {
+                Rows::Customers(ids) => Some(SegmentsInput::CustomerIds(CustomerIds { ids })),
+                Rows::Features(block) => Some(SegmentsInput::Features(block)),
+                // The server says what it takes instead.
+                Rows::Table(..) => None,
+            },
         }
     }
 
@@ -186,10 +195,11 @@ impl Question {
             model: self.model,
             selector: self.selector,
             as_of: self.as_of,
-            input: Some(match self.rows {
-                Rows::Customers(ids) => RfmInput::CustomerIds(CustomerIds { ids }),
-                Rows::Features(block) => RfmInput::Features(block),
-            }),
+            input: match self.rows {
+                Rows::Customers(ids) => Some(RfmInput::CustomerIds(CustomerIds { ids })),
+                Rows::Features(block) => Some(RfmInput::Features(block)),
+                Rows::Table(..) => None,
+            },
         }
     }
 
@@ -203,6 +213,7 @@ impl Question {
             input: Some(match self.rows {
                 Rows::Customers(ids) => ChurnInput::CustomerIds(CustomerIds { ids }),
                 Rows::Features(block) => ChurnInput::Features(block),
+                Rows::Table(table, _) => ChurnInput::Table(table),
             }),
         }
     }
@@ -217,6 +228,7 @@ impl Question {
             input: Some(match self.rows {
                 Rows::Customers(ids) => PropensityInput::CustomerIds(CustomerIds { ids }),
                 Rows::Features(block) => PropensityInput::Features(block),
+                Rows::Table(table, _) => PropensityInput::Table(table),
             }),
         }
     }

@@ -7,11 +7,14 @@ use clap::Args;
 use serde_json::json;
 
 use crate::grpc::proto::CreateTrainingJobRequest;
-use crate::training::Recipe;
+use crate::model::FitRun;
+use crate::training::{Recipe, TableColumns};
 
-use super::arguments::{name, time};
+use super::arguments::{InvalidArgument, name, time};
 use super::client::{Services, Session, request_id};
+use super::evaluation::columns_table;
 use super::exit::Failure;
+use super::import::absolute;
 use super::job::{Job, wait};
 use super::output::Statement;
 use super::values::wire_time;
@@ -27,6 +30,11 @@ pub(super) struct TrainArgs {
     /// Train with this recipe in TOML instead of the model's [default: the model's]
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    /// Train on a CSV or Parquet table with one row per case instead of transactions
+    #[arg(long, value_name = "FILE", requires = "label", conflicts_with = "recipe")]
+    table: Option<PathBuf>,
+    #[command(flatten)]
+    columns: TableArgs,
     /// Seed of all random choices [default: the recipe's]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -41,15 +49,61 @@ pub(super) struct TrainArgs {
     request_id: Option<String>,
 }
 
+/// What the columns of a table are.
+#[derive(Args, Clone, Debug)]
+struct TableArgs {
+    /// Column of the outcome
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    label: Option<String>,
+    /// The label's text that is the event [default: yes, true or 1]
+    #[arg(long, value_name = "TEXT", requires = "table")]
+    event: Option<String>,
+    /// Column of the case's key, which is no feature
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    id: Option<String>,
+    /// Column of the time at which a row was known; the latest rows are then held out
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    time: Option<String>,
+    /// Days from that time until the outcome is known
+    #[arg(long, value_name = "DAYS", requires = "time")]
+    horizon_days: Option<u32>,
+    /// Columns that are no features
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    exclude: Vec<String>,
+    /// Types of columns, instead of those that their values suggest: numeric, boolean, categorical
+    #[arg(long = "type", value_name = "COLUMN=TYPE", requires = "table")]
+    types: Vec<String>,
+    /// What the model is: churn or propensity [default: churn]
+    #[arg(long, value_name = "KIND", requires = "table",
+        value_parser = clap::builder::PossibleValuesParser::new(["churn", "propensity"]))]
+    kind: Option<String>,
+    /// Who learns, as in a recipe [default: the kind's]
+    #[arg(long, value_name = "NAME", requires = "table")]
+    algorithm: Option<String>,
+}
+
 /// Trains a version.
 pub(super) async fn run(args: TrainArgs, session: &mut Session) -> Result<(), Failure> {
     let (no_wait, validate_only) = (args.no_wait, args.validate_only);
     let request = request(args)?;
+    let columns = validate_only.then(|| columns(&request)).transpose()?.flatten();
     let services = session.connect().await?;
     let mut job = start(&services, request).await?;
     if validate_only {
-        let text = "the arguments and the recipe hold; nothing was started".to_owned();
-        return Ok(session.output.report(&Statement { json: json!({ "valid": true }), text })?);
+        let held = "the arguments and the recipe hold; nothing was started";
+        let statement = match columns {
+            None => Statement { json: json!({ "valid": true }), text: held.to_owned() },
+            Some(columns) => {
+                let table = columns_table(&columns.summaries, &columns.left_out);
+                let json = json!({
+                    "valid": true,
+                    "columns": columns.summaries,
+                    "left_out": columns.left_out,
+                });
+                Statement { json, text: format!("{table}\n{held}") }
+            }
+        };
+        return Ok(session.output.report(&statement)?);
     }
     if !no_wait {
         job = wait(&services, job).await?;
@@ -67,10 +121,15 @@ pub(super) async fn start(
 }
 
 fn request(args: TrainArgs) -> Result<CreateTrainingJobRequest, Failure> {
+    let recipe_toml = match (&args.recipe, &args.table) {
+        (Some(path), _) => Some(recipe(path)?),
+        (None, Some(path)) => Some(args.columns.recipe(path)?),
+        (None, None) => None,
+    };
     Ok(CreateTrainingJobRequest {
         model: name("MODEL", args.model)?,
         as_of: time("--as-of", args.as_of.as_deref())?.map(wire_time),
-        recipe_toml: args.recipe.as_deref().map(recipe).transpose()?,
+        recipe_toml,
         seed: args.seed,
         request_id: request_id(args.request_id),
         validate_only: args.validate_only,
@@ -82,4 +141,57 @@ fn recipe(path: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(|error| Failure::data(path, error))?;
     Recipe::parse(&text).map_err(|error| Failure::data(path, error))?;
     Ok(text)
+}
+
+/// The columns of the table of a request that can be read here; none without a table.
+fn columns(request: &CreateTrainingJobRequest) -> Result<Option<TableColumns>, Failure> {
+    let recipe = request.recipe_toml.as_deref().map(Recipe::parse);
+    let Some(Ok(recipe)) = recipe else { return Ok(None) };
+    let Some((_, table)) = recipe.table() else { return Ok(None) };
+    let columns = TableColumns::read(table, &FitRun::quiet(0));
+    columns.map(Some).map_err(|error| Failure::data(&table.path, error))
+}
+
+impl TableArgs {
+    /// The text of the recipe that the arguments make.
+    fn recipe(&self, path: &Path) -> Result<String, Failure> {
+        let mut types = toml::Table::new();
+        for pair in &self.types {
+            let wrong = || InvalidArgument::new("--type", "COLUMN=TYPE", pair);
+            let (column, kind) = pair.rsplit_once('=').ok_or_else(wrong)?;
+            types.insert(column.to_owned(), kind.into());
+        }
+        let mut table = toml::Table::new();
+        table.insert("path".to_owned(), absolute(path)?.into());
+        let named = [
+            ("label", &self.label),
+            ("event", &self.event),
+            ("id", &self.id),
+            ("time", &self.time),
+        ];
+        for (key, value) in named {
+            if let Some(value) = value {
+                table.insert(key.to_owned(), value.as_str().into());
+            }
+        }
+        if let Some(days) = self.horizon_days {
+            table.insert("horizon_days".to_owned(), i64::from(days).into());
+        }
+        if !self.exclude.is_empty() {
+            table.insert("exclude".to_owned(), self.exclude.clone().into());
+        }
+        if !types.is_empty() {
+            table.insert("types".to_owned(), types.into());
+        }
+        let mut recipe = toml::Table::new();
+        let kind = self.kind.as_deref().unwrap_or("churn");
+        recipe.insert("kind".to_owned(), kind.into());
+        if let Some(algorithm) = &self.algorithm {
+            recipe.insert("algorithm".to_owned(), algorithm.as_str().into());
+        }
+        recipe.insert("table".to_owned(), table.into());
+        let text = recipe.to_string();
+        Recipe::parse(&text).map_err(|error| Failure::data(path, error))?;
+        Ok(text)
+    }
 }

@@ -11,11 +11,11 @@ use uuid::Uuid;
 use crate::dataset::SeriesKey;
 use crate::model::ModelKind;
 use crate::repository::{AliasName, Metric, ModelName, Version};
-use crate::serving::{FeatureRows, Selector};
+use crate::serving::{Cells, FeatureRows, Selector, TableColumn, TableRows};
 use crate::store::StoredLine;
 use crate::transaction::{CustomerId, LineDraft, Money, Quantity, Timestamp, TransactionLine};
 
-use super::proto::{self, feature_block, model_selector};
+use super::proto::{self, feature_block, model_selector, table_column};
 use super::status::{from_customer_id, from_name, invalid, invalid_field};
 
 /// Most rows of one call, and of one item of a stream.
@@ -199,6 +199,40 @@ fn floats(bytes: &Bytes) -> Result<Vec<f32>, Status> {
         return Err(invalid("INVALID_FEATURE_BLOCK", "features.f32_le", problem));
     }
     Ok(chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect())
+}
+
+/// Columns of a caller's table.
+pub(super) fn table_rows(wire: proto::TableBlock) -> Result<TableRows, Status> {
+    let proto::TableBlock { columns, row_count } = wire;
+    let rows = row_count as usize;
+    check_rows("table.row_count", rows)?;
+    let column = |(place, column): (usize, proto::TableColumn)| {
+        let proto::TableColumn { name, values, missing } = column;
+        let refuse = |problem: String| {
+            Err(invalid(
+                "INVALID_TABLE",
+                format!("table.columns[{place}]"),
+                format!("{name}: {problem}"),
+            ))
+        };
+        let mut cells = match values {
+            Some(table_column::Values::Numbers(numbers)) => Cells::Numbers(numbers.values),
+            Some(table_column::Values::Flags(flags)) => {
+                Cells::Flags(flags.values.into_iter().map(Some).collect())
+            }
+            Some(table_column::Values::Texts(texts)) => Cells::Texts(texts.values),
+            None => return refuse("expected numbers, flags or texts, found none".to_owned()),
+        };
+        if cells.len() != rows {
+            return refuse(format!("expected {rows} values, found {}", cells.len()));
+        }
+        if let Some(row) = missing.iter().find(|row| !cells.clear(**row as usize)) {
+            return refuse(format!("missing: expected rows below {rows}, found {row}"));
+        }
+        Ok(TableColumn { name, cells })
+    };
+    let columns = columns.into_iter().enumerate().map(column).collect::<Result<_, _>>()?;
+    Ok(TableRows { columns, rows })
 }
 
 /// Refuses no rows and too many.

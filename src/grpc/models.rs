@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Code, Request, Response, Status};
 
 use crate::app::App;
+use crate::dataset::{ColumnType, InputColumn, InputSchema};
 use crate::repository::{
     Alias, AliasName, Aliases, Manifest, ModelName, ModelRepository, RepositoryError, Version,
 };
@@ -185,6 +186,7 @@ fn get_version(
     }
     if let Ok(manifest) = repository(app).manifest(&name, number) {
         wire.manifest_json = serde_json::to_string(&manifest).unwrap_or_default();
+        wire.input_columns = input_columns(manifest.input_schema.unwrap_or_default());
     }
     wire.evaluation_json = repository(app).evaluation(&name, number).unwrap_or_default();
     Ok(wire)
@@ -219,6 +221,18 @@ fn wire_version(
     }
 }
 
+fn input_columns(schema: InputSchema) -> Vec<proto::InputColumn> {
+    let wire = |column: InputColumn| proto::InputColumn {
+        name: column.name,
+        r#type: column.column_type.kind().as_str().to_owned(),
+        levels: match column.column_type {
+            ColumnType::Categorical { levels } => levels,
+            ColumnType::Numeric | ColumnType::Boolean => Vec::new(),
+        },
+    };
+    schema.columns.into_iter().map(wire).collect()
+}
+
 fn described(wire: proto::ModelVersion, manifest: Manifest) -> proto::ModelVersion {
     let promotes = Recipe::parse(&manifest.recipe).is_ok_and(|recipe| recipe.promotes());
     let label = manifest.label;
@@ -237,6 +251,8 @@ fn described(wire: proto::ModelVersion, manifest: Manifest) -> proto::ModelVersi
         horizon_days: label.as_ref().map_or(0, |label| label.horizon_days),
         population: label.map(|label| label.population).unwrap_or_default(),
         promoted: manifest.gate.passed && promotes,
+        gate_passed: manifest.gate.passed,
+        holdout_time: manifest.data.holdout.map(wire_time),
         promotion_reason: manifest.gate.reason,
         metrics: manifest.metrics.iter().map(wire_metric).collect(),
         ..wire

@@ -198,8 +198,9 @@ fn check_model(app: &App, row: usize, wanted: proto::ScoringModel) -> Result<Sco
     let selector = selector(wire_selector)?;
     let served = app.catalog().resolve(&model, &selector).map_err(|error| from_serving(&error))?;
     if served.manifest().kind == ModelKind::Forecast {
-        let problem =
-            format!("{model} is a forecast; only segments, churn and propensity score customers");
+        let problem = format!(
+            "{model} is a forecast; only segments, rfm, churn and propensity score customers"
+        );
         return Err(invalid("WRONG_MODEL_KIND", format!("models[{row}]"), problem));
     }
     Ok(match selector {

@@ -63,6 +63,7 @@ pub(super) fn code_of(reason: &str) -> Code {
         | "INVALID_LINE"
         | "INVALID_CUSTOMER_ID"
         | "INVALID_FEATURE_BLOCK"
+        | "INVALID_TABLE"
         | "TOO_MANY_ROWS"
         | "INVALID_PAGE_TOKEN"
         | "INVALID_RECIPE"
@@ -210,6 +211,13 @@ pub(super) fn from_serving(error: &ServingError) -> Status {
         }
         ServingError::FeatureBlock { field, problem } => {
             invalid("INVALID_FEATURE_BLOCK", format!("features.{field}"), problem.clone())
+        }
+        ServingError::NeedsTable { .. } => invalid("INVALID_TABLE", "input", message),
+        ServingError::Table { problem } => {
+            invalid("INVALID_TABLE", "table.columns", problem.clone())
+        }
+        ServingError::Cell { .. } => {
+            invalid("INVALID_TABLE", "table.columns", after_name(&message))
         }
         ServingError::Predict(error) => from_predict(error),
         ServingError::Repository(error) => from_repository(error),

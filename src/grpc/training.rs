@@ -14,7 +14,7 @@ use super::convert::{Page, check_request_id, required_model, time, wire_metric, 
 use super::jobs::{self, JobHead, ListOf, Watched};
 use super::proto::{self, training_service_server::TrainingService};
 use super::repeat::{fingerprint, reused};
-use super::status::{from_recipe, from_repository, from_store};
+use super::status::{from_path, from_recipe, from_repository, from_store};
 
 /// Serves trainings.
 #[derive(Clone, Debug)]
@@ -111,7 +111,10 @@ fn create(
             recipe.map_err(|error| from_repository(&error))?
         }
     };
-    Recipe::parse(&text).map_err(|error| from_recipe(&error))?;
+    let recipe = Recipe::parse(&text).map_err(|error| from_recipe(&error))?;
+    if let Some((_, table)) = recipe.table() {
+        app.allowed_path(&table.path).map_err(|error| from_path(&error))?;
+    }
     let as_of = as_of.as_ref().map(time);
     let payload = TrainingRequest { model, as_of, recipe: recipe_toml, seed };
     if validate_only {

@@ -118,7 +118,9 @@ fn import_reason(error: &ImportError) -> &'static str {
 /// The reason under which callers are told that a training, or what reads like one, failed.
 pub fn training_reason(error: &TrainingError) -> &'static str {
     match error {
-        TrainingError::Recipe(_) => "INVALID_RECIPE",
+        TrainingError::Recipe(_)
+        | TrainingError::UnknownAttribute { .. }
+        | TrainingError::AttributeName { .. } => "INVALID_RECIPE",
         TrainingError::Fit(FitError::Setting { .. } | FitError::UnknownColumn { .. }) => {
             "INVALID_RECIPE"
         }
@@ -126,6 +128,7 @@ pub fn training_reason(error: &TrainingError) -> &'static str {
         | TrainingError::HistoryTooShort { .. }
         | TrainingError::NoData { .. }
         | TrainingError::NoPopulation { .. } => "NOT_ENOUGH_DATA",
+        TrainingError::Table(_) => "INVALID_TABLE",
         TrainingError::NoReference { .. } => "NO_REFERENCE",
         TrainingError::Repository(error) => repository_reason(error),
         TrainingError::Store(error) => store_reason(error),

@@ -219,12 +219,28 @@ impl Progress {
 }
 
 impl ProgressSink for Progress {
+    /// The fraction of the whole job never falls, though a stage may come again: the settings of a
+    /// model are chosen by fits of their own.
     fn report(&self, stage: &str, fraction: f64) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != stage {
             stage.clone_into(&mut last.0);
         }
-        last.1 = fraction.clamp(0.0, 1.0);
+        let (start, end) = span(stage);
+        last.1 = last.1.max(start + (end - start) * fraction.clamp(0.0, 1.0));
+    }
+}
+
+/// Where in a whole job a stage begins and ends, about. What is not named here is a stage of a fit.
+fn span(stage: &str) -> (f64, f64) {
+    match stage {
+        "import" | "score" => (0.0, 1.0),
+        "read" => (0.0, 0.1),
+        "features" => (0.0, 0.35),
+        "calibrate" => (0.85, 0.88),
+        "evaluate" | "dependence" => (0.88, 0.98),
+        "register" => (0.98, 1.0),
+        _ => (0.35, 0.85),
     }
 }
 

@@ -20,6 +20,7 @@ mod trees;
 mod validation;
 
 pub use self::rules::{Condition, Rule};
+pub use self::scorecard::{ColumnEvidence, column_evidence};
 pub use self::settings::{ClassifierAlgorithm, ClassifierSettings};
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ use super::preprocessing::{ColumnChoice, Standardizer, check_columns};
 use super::probability::{Contribution, Prior, Probability, Scale, check_supervised, strongest};
 use super::trees::Tree;
 use super::{Calibration, CalibrationTrial, Estimator, FitError, FitRun, Model, PredictError};
-use crate::dataset::{FeatureMatrix, SupervisedData};
+use crate::dataset::{Dataset, FeatureMatrix, SupervisedData};
 
 /// What learns, and from which columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,13 +85,40 @@ impl Estimator for ClassifierEstimator {
     type Model = ClassifierModel;
 
     fn fit(&self, data: &SupervisedData, run: &FitRun<'_>) -> Result<ClassifierModel, FitError> {
+        self.fit_and_calibrate(data, None, run)
+    }
+}
+
+impl ClassifierEstimator {
+    /// Fits on all rows, and calibrates by `scores`: log-odds that each row got from an estimator
+    /// like this one that was fitted without it (the cross-validated calibration of Platt 1999).
+    ///
+    /// # Errors
+    /// As [`Estimator::fit`]; and when there are more or fewer scores than rows.
+    pub fn fit_calibrated_by(
+        &self,
+        rows: &Dataset,
+        scores: &[f64],
+        run: &FitRun<'_>,
+    ) -> Result<ClassifierModel, FitError> {
+        let data =
+            SupervisedData { train: rows.clone(), calibration: rows.clone(), horizon_days: 0 };
+        self.fit_and_calibrate(&data, Some(scores), run)
+    }
+
+    fn fit_and_calibrate(
+        &self,
+        data: &SupervisedData,
+        later_scores: Option<&[f64]>,
+        run: &FitRun<'_>,
+    ) -> Result<ClassifierModel, FitError> {
         self.settings.check()?;
         run.check()?;
         check_supervised(data)?;
         let (scorer, verdict) = run.install(|| self.learn(data, run))?;
-        let scores = |matrix: &FeatureMatrix| -> Vec<f64> { scorer.scores(matrix) };
-        let train_scores = scores(&data.train.features);
-        let later_scores = scores(&data.calibration.features);
+        let train_scores = scorer.scores(&data.train.features);
+        let later_scores =
+            later_scores.map_or_else(|| scorer.scores(&data.calibration.features), <[f64]>::to_vec);
         let scale = Scale::fit(data, &train_scores, &later_scores, run)?;
         let features = &data.train.features;
         Ok(ClassifierModel {
@@ -102,9 +130,7 @@ impl Estimator for ClassifierEstimator {
             scale,
         })
     }
-}
 
-impl ClassifierEstimator {
     fn learn(
         &self,
         data: &SupervisedData,
@@ -258,12 +284,17 @@ impl ClassifierModel {
             return Vec::new();
         }
         let parts = self.scorer.parts(row, self.input.len());
-        let named = self.input.iter().zip(row).zip(parts);
-        let contribution = |((column, value), contribution): ((&String, &f32), f64)| Contribution {
-            column: column.clone(),
-            value: f64::from(*value),
-            contribution,
-        };
+        let named = self.input.iter().zip(row).zip(parts).enumerate();
+        let contribution =
+            |(at, ((column, value), contribution)): (usize, ((&String, &f32), f64))| {
+                let levels = self.levels.get(at).filter(|_| *value >= 0.0);
+                Contribution {
+                    column: column.clone(),
+                    value: f64::from(*value),
+                    level: levels.and_then(|levels| levels.get(*value as usize)).cloned(),
+                    contribution,
+                }
+            };
         strongest(named.map(contribution).collect(), top)
     }
 

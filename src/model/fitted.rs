@@ -69,8 +69,8 @@ pub enum FittedModel {
 pub struct GoldenInputs {
     /// Names of the features, for models of feature vectors.
     pub columns: Vec<String>,
-    /// Feature vectors.
-    pub rows: Vec<Vec<f32>>,
+    /// Feature vectors; `None` for a missing value.
+    pub rows: Vec<Vec<Option<f32>>>,
     /// Series, for forecasts; each is asked for the first period.
     pub series: Vec<SeriesKey>,
 }
@@ -140,8 +140,8 @@ fn probabilities(answers: Vec<super::Probability>) -> Vec<Vec<f64>> {
 }
 
 fn golden_matrix(golden: &GoldenInputs) -> Result<FeatureMatrix, PredictError> {
-    let values = golden.rows.iter().flatten().copied().collect();
-    FeatureMatrix::new(golden.columns.as_slice().into(), values).map_err(|error| {
+    let values = golden.rows.iter().flatten().map(|value| value.unwrap_or(f32::NAN)).collect();
+    FeatureMatrix::coded(golden.columns.as_slice().into(), [].into(), values).map_err(|error| {
         PredictError::Columns {
             expected: golden.columns.len(),
             found: golden.rows.first().map_or(0, Vec::len),

@@ -40,8 +40,10 @@ pub struct Prior {
 pub struct Contribution {
     /// Name of the column.
     pub column: String,
-    /// The row's raw value of it.
+    /// The row's raw value of it; NaN where it is missing.
     pub value: f64,
+    /// The value's text, of a categorical column.
+    pub level: Option<String>,
     /// What it adds. Churn and propensity: log-odds of the uncalibrated score (random forests: the
     /// uncalibrated probability) relative to the average training row. Segments: share of the
     /// squared distance to the segment's centre.
@@ -313,6 +315,7 @@ mod tests {
         let item = |column: &str, contribution| Contribution {
             column: column.to_owned(),
             value: 0.0,
+            level: None,
             contribution,
         };
         let all = vec![item("a", 0.1), item("b", -2.0), item("c", 0.0), item("d", 1.0)];

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::InputSchema;
 use crate::feature::FeatureSchema;
 use crate::model::{GoldenInputs, ModelKind};
 use crate::transaction::{ImportReport, Timestamp};
@@ -40,7 +41,11 @@ pub struct Manifest {
     pub feature_schema: Option<FeatureSchema>,
     /// Digest of `feature_schema`.
     pub feature_schema_digest: Option<String>,
-    /// The transactions it was trained on.
+    /// The columns that the caller brought, after those of `feature_schema` in a row; `None` where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<InputSchema>,
+    /// The transactions, or the table, it was trained on.
     pub data: DataLineage,
     /// What a probability is the probability of; `None` for segments and forecasts.
     pub label: Option<LabelWindow>,
@@ -61,11 +66,14 @@ pub struct Manifest {
 /// The transactions behind a version.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct DataLineage {
-    /// Digest of all lines in the store at the time.
+    /// Digest of all lines in the store at the time, or SHA-256 of the table.
     pub digest: String,
-    /// How many lines there were.
+    /// Digest of all attributes of customers, where some were used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes_digest: Option<String>,
+    /// How many lines, or rows, there were.
     pub lines: u64,
-    /// How many customers.
+    /// How many customers, or keys.
     pub customers: u64,
     /// Nothing known at or after this instant was used.
     pub as_of: Timestamp,

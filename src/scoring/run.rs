@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::{FitError, FitRun, ModelKind, RfmAssignment};
 use crate::repository::{AliasName, ModelName, Version};
 use crate::serving::{
-    ModelCatalog, Row, Selector, ServedModel, ServingError, score_probabilities, score_rfm,
+    Batch, ModelCatalog, Row, Selector, ServedModel, ServingError, score_probabilities, score_rfm,
     score_segments,
 };
-use crate::store::{StoreError, TransactionStore};
+use crate::store::{Attributes, StoreError, TransactionStore};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, HistorySource, SymbolTable, Timestamp,
 };
@@ -76,7 +76,7 @@ pub struct ScoredModel {
 pub enum ScoringError {
     /// Forecasts are not about customers.
     #[error(
-        "models: {model} is of kind {kind}; only segments, churn and propensity score customers"
+        "models: {model} is of kind {kind}; only segments, rfm, churn and propensity score customers"
     )]
     Kind {
         /// The model.
@@ -135,7 +135,9 @@ impl Scoring<'_> {
         let symbols = Arc::clone(reader.symbols());
         let mut writer =
             ScoreWriter::create(&request.output, job, request.format, &columns(&models))?;
-        let pass = Pass { request, models: &models, symbols: &symbols };
+        let takes_some = models.iter().any(|served| served.manifest().input_schema.is_some());
+        let attributes = if takes_some { reader.attributes()? } else { Attributes::default() };
+        let pass = Pass { request, models: &models, symbols: &symbols, attributes: &attributes };
         let mut read = 0_u64;
         let mut outcome = Ok(());
         reader.scan_parallel(
@@ -188,6 +190,7 @@ struct Pass<'a> {
     request: &'a ScoringRequest,
     models: &'a [Arc<ServedModel>],
     symbols: &'a Arc<SymbolTable>,
+    attributes: &'a Attributes,
 }
 
 /// The customers of a chunk who are to be scored.
@@ -218,9 +221,14 @@ impl Pass<'_> {
 
     fn score(&self, chunk: &Chunk) -> Result<(Vec<String>, Vec<Column>), ScoringError> {
         let mut values = Vec::new();
+        let batch = Batch {
+            symbols: self.symbols,
+            customers: &chunk.customers,
+            attributes: self.attributes,
+            as_of: self.request.as_of,
+        };
         for served in self.models {
-            let histories = chunk.customers.iter().map(|(_, history)| history);
-            values.extend(score(served, self.symbols, histories, self.request.as_of)?);
+            values.extend(score(served, &batch)?);
         }
         let ids = chunk.customers.iter().map(|(id, _)| id.as_str().to_owned()).collect();
         Ok((ids, values))
@@ -228,14 +236,9 @@ impl Pass<'_> {
 }
 
 /// The columns of one model for a chunk, in the order of [`columns`].
-fn score<'a>(
-    served: &ServedModel,
-    symbols: &Arc<SymbolTable>,
-    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
-    as_of: Timestamp,
-) -> Result<Vec<Column>, ServingError> {
+fn score(served: &ServedModel, batch: &Batch<'_>) -> Result<Vec<Column>, ServingError> {
     if served.manifest().kind == ModelKind::Rfm {
-        let rows = score_rfm(served, symbols, histories, as_of)?;
+        let rows = score_rfm(served, batch)?;
         let text = |read: fn(&RfmAssignment) -> String| {
             let of = |row: &Row<Option<RfmAssignment>>| row.answer.as_ref().map(read);
             Column::Text(rows.iter().map(|row| of(row).unwrap_or_default()).collect())
@@ -243,13 +246,13 @@ fn score<'a>(
         return Ok(vec![text(|row| row.segment.to_string()), text(|row| row.cell.clone())]);
     }
     if served.manifest().kind != ModelKind::Segments {
-        let rows = score_probabilities(served, symbols, histories, as_of)?;
+        let rows = score_probabilities(served, batch)?;
         let numbers = |read: fn(&crate::model::Probability) -> f64| {
             Column::Number(rows.iter().map(|row| read(&row.answer.probability)).collect())
         };
         return Ok(vec![numbers(|p| p.probability), numbers(|p| p.percentile)]);
     }
-    let rows = score_segments(served, symbols, histories, as_of)?;
+    let rows = score_segments(served, batch)?;
     let names: Vec<&str> = match served.model() {
         crate::model::FittedModel::Segments(model) => {
             model.segments().iter().map(|segment| segment.name.as_str()).collect()

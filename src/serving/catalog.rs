@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use crate::feature::Features;
+use crate::feature::{FeatureSchema, Features};
 use crate::model::FittedModel;
 use crate::repository::{
     AliasName, LoadedModel, Manifest, ModelName, ModelRepository, RepositoryError, Version,
@@ -13,6 +13,7 @@ use crate::repository::{
 use crate::transaction::{InvalidTime, SymbolTable};
 
 use super::ServingError;
+use super::columns::ModelColumns;
 
 /// Versions that no alias points at and that are kept in memory after a request for them.
 const KEPT_ON_DEMAND: usize = 8;
@@ -61,12 +62,39 @@ impl ServedModel {
     /// Its features over any symbols.
     pub(super) fn bind(&self, symbols: &SymbolTable) -> Result<Features, ServingError> {
         let manifest = self.manifest();
-        let schema = manifest.feature_schema.as_ref().filter(|schema| schema.is_current());
-        let schema = schema.ok_or_else(|| ServingError::OldSchema {
-            model: manifest.model.clone(),
-            version: manifest.version,
-        })?;
+        if manifest.feature_schema.is_none() && manifest.input_schema.is_some() {
+            return Err(ServingError::NeedsTable { model: manifest.model.clone() });
+        }
+        let schema = self.schema()?.ok_or_else(|| self.old_schema())?;
         Features::new(schema, symbols).map_err(|error: InvalidTime| error.into())
+    }
+
+    /// The columns of its rows: derived features, then those that the caller brings.
+    pub(super) fn columns(&self) -> Result<ModelColumns, ServingError> {
+        let own = self.manifest().input_schema.clone();
+        match (self.schema()?, own) {
+            (None, None) => Err(self.old_schema()),
+            (schema, own) => {
+                let derived = schema.map(FeatureSchema::columns);
+                Ok(ModelColumns::new(
+                    derived.as_deref().unwrap_or_default(),
+                    own.unwrap_or_default(),
+                ))
+            }
+        }
+    }
+
+    /// The schema of its derived features, unless it takes none.
+    fn schema(&self) -> Result<Option<&FeatureSchema>, ServingError> {
+        match &self.manifest().feature_schema {
+            Some(schema) if !schema.is_current() => Err(self.old_schema()),
+            schema => Ok(schema.as_ref()),
+        }
+    }
+
+    fn old_schema(&self) -> ServingError {
+        let manifest = self.manifest();
+        ServingError::OldSchema { model: manifest.model.clone(), version: manifest.version }
     }
 }
 

@@ -46,6 +46,32 @@ pub enum ServingError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// The model takes columns that only the caller has.
+    #[error(
+        "model {model} was trained on a table: send rows with its columns as table or features, not customers or lines"
+    )]
+    NeedsTable {
+        /// The model.
+        model: ModelName,
+    },
+    /// The caller's table lacks a column, or has it twice.
+    #[error("table.columns: {problem}")]
+    Table {
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A value of the caller's table is not of its column's type.
+    #[error("table.columns: row {row}, column {column}: expected {expected}, found {found}")]
+    Cell {
+        /// The row, from 0.
+        row: usize,
+        /// The column.
+        column: String,
+        /// What the model takes.
+        expected: &'static str,
+        /// What there was.
+        found: String,
+    },
     /// The model refused the input.
     #[error(transparent)]
     Predict(#[from] PredictError),

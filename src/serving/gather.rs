@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::dataset::{FeatureMatrix, InvalidMatrix};
+use crate::dataset::{FeatureMatrix, InputSchema, InvalidMatrix, Value};
 use crate::feature::{Features, Workspace};
-use crate::store::TransactionStore;
+use crate::store::{AttributeJoin, Attributes, TransactionStore};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, HistorySource, SymbolTable, Timestamp,
     TransactionLine,
@@ -21,6 +21,73 @@ pub enum Input {
     Features(FeatureRows),
     /// Histories that the caller makes up.
     Histories(Vec<Vec<TransactionLine>>),
+    /// Rows of a table that the caller has.
+    Table(TableRows),
+}
+
+/// Columns of a caller's table, with values of their own types.
+#[derive(Clone, Debug, Default)]
+pub struct TableRows {
+    /// The columns; those that the model does not take are not looked at.
+    pub columns: Vec<TableColumn>,
+    /// Number of rows.
+    pub rows: usize,
+}
+
+/// One column of a caller's table.
+#[derive(Clone, Debug)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// Its values, one per row.
+    pub cells: Cells,
+}
+
+/// Values of one type.
+#[derive(Clone, Debug)]
+pub enum Cells {
+    /// Numbers; NaN where nothing is known.
+    Numbers(Vec<f64>),
+    /// Flags; `None` where nothing is known.
+    Flags(Vec<Option<bool>>),
+    /// Texts, which may spell numbers and flags; empty where nothing is known.
+    Texts(Vec<String>),
+}
+
+impl Cells {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Flags(values) => values.len(),
+            Self::Texts(values) => values.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes away the value of a row; `false` when there is no such row.
+    pub fn clear(&mut self, row: usize) -> bool {
+        match self {
+            Self::Numbers(values) => values.get_mut(row).map(|value| *value = f64::NAN).is_some(),
+            Self::Flags(values) => values.get_mut(row).map(|value| *value = None).is_some(),
+            Self::Texts(values) => values.get_mut(row).map(String::clear).is_some(),
+        }
+    }
+
+    pub(super) fn value(&self, row: usize) -> Value<'_> {
+        let value = match self {
+            Self::Numbers(values) => {
+                values.get(row).filter(|number| !number.is_nan()).map(|n| Value::Number(*n))
+            }
+            Self::Flags(values) => values.get(row).copied().flatten().map(Value::Flag),
+            Self::Texts(values) => values.get(row).map(|text| Value::Text(text)),
+        };
+        value.unwrap_or(Value::Missing)
+    }
 }
 
 /// A caller's vectors.
@@ -71,6 +138,7 @@ pub(super) fn gather(
         Input::Customers(customers) => from_store(served, store, customers, as_of),
         Input::Features(block) => from_block(served, block),
         Input::Histories(histories) => from_lines(served, store, histories, as_of),
+        Input::Table(table) => served.columns()?.encode(table),
     }
 }
 
@@ -82,9 +150,13 @@ fn from_store(
 ) -> Result<Gathered, ServingError> {
     let mut reader = store.reader()?;
     let bound = served.features(reader.symbols())?;
-    let mut rows = Rows::new(&bound.1, customers.len());
+    let own = served.manifest().input_schema.as_ref();
+    let attributes = own.map(|_| reader.attributes_of(customers)).transpose()?;
+    let attributes = attributes.unwrap_or_default();
+    let mut rows = Rows::new(&bound.1, own, &attributes, customers.len());
     for customer in customers {
-        rows.push(&reader.history(customer)?, as_of, RowSource::History);
+        let history = reader.history(customer)?;
+        rows.push(Some(customer), &history, as_of, RowSource::History);
     }
     rows.finish()
 }
@@ -104,30 +176,46 @@ fn from_lines(
         .map(|lines| CustomerHistory::new(lines.iter().map(&mut compact).collect()))
         .collect();
     let features = served.bind(&symbols)?;
-    let mut rows = Rows::new(&features, histories.len());
+    let own = served.manifest().input_schema.as_ref();
+    // A history that is made up has no attributes: all of them are missing.
+    let nothing = Attributes::default();
+    let mut rows = Rows::new(&features, own, &nothing, histories.len());
     for history in &histories {
-        rows.push(history, as_of, RowSource::WhatIf);
+        rows.push(None, history, as_of, RowSource::WhatIf);
     }
     rows.finish()
 }
 
-/// The vectors of histories that the caller read itself.
-pub(super) fn from_histories<'a>(
+/// Customers whose histories were read by the caller, as a batch run does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    /// The store's symbols.
+    pub(crate) symbols: &'a Arc<SymbolTable>,
+    /// The customers.
+    pub(crate) customers: &'a [(CustomerId, CustomerHistory)],
+    /// What is known of them beside their purchases.
+    pub(crate) attributes: &'a Attributes,
+    /// As of when.
+    pub(crate) as_of: Timestamp,
+}
+
+/// The vectors of a batch.
+pub(super) fn from_batch(
     served: &ServedModel,
-    symbols: &Arc<SymbolTable>,
-    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
-    as_of: Timestamp,
+    batch: &Batch<'_>,
 ) -> Result<Gathered, ServingError> {
-    let bound = served.features(symbols)?;
-    let mut rows = Rows::new(&bound.1, histories.len());
-    for history in histories {
-        rows.push(history, as_of, RowSource::History);
+    let bound = served.features(batch.symbols)?;
+    let own = served.manifest().input_schema.as_ref();
+    let mut rows = Rows::new(&bound.1, own, batch.attributes, batch.customers.len());
+    for (customer, history) in batch.customers {
+        rows.push(Some(customer), history, batch.as_of, RowSource::History);
     }
     rows.finish()
 }
 
 struct Rows<'a> {
     features: &'a Features,
+    own: Option<(&'a InputSchema, AttributeJoin<'a>)>,
     values: Vec<f32>,
     sources: Vec<RowSource>,
     last_lines: Vec<Option<Timestamp>>,
@@ -135,26 +223,49 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(features: &'a Features, rows: usize) -> Self {
+    fn new(
+        features: &'a Features,
+        own: Option<&'a InputSchema>,
+        attributes: &'a Attributes,
+        rows: usize,
+    ) -> Self {
+        let width = features.columns().len() + own.map_or(0, |own| own.columns.len());
         Self {
             features,
-            values: Vec::with_capacity(rows * features.columns().len()),
+            own: own.map(|own| (own, AttributeJoin::new(attributes, own))),
+            values: Vec::with_capacity(rows * width),
             sources: Vec::with_capacity(rows),
             last_lines: Vec::with_capacity(rows),
             workspace: Workspace::default(),
         }
     }
 
-    fn push(&mut self, history: &CustomerHistory, as_of: Timestamp, source: RowSource) {
+    fn push(
+        &mut self,
+        customer: Option<&CustomerId>,
+        history: &CustomerHistory,
+        as_of: Timestamp,
+        source: RowSource,
+    ) {
         let visible = history.lines().iter().filter(|line| line.is_visible(as_of));
         let bought = visible.clone().any(HistoryLine::is_purchase);
         self.last_lines.push(visible.map(|line| line.occurred_at).max());
         self.sources.push(if bought { source } else { RowSource::Prior });
         self.features.append_at(history, &[as_of], &mut self.workspace, &mut self.values);
+        if let Some((own, join)) = &self.own {
+            match customer {
+                Some(customer) => join.append(customer, as_of, &mut self.values),
+                None => self.values.extend(own.columns.iter().map(|_| f32::NAN)),
+            }
+        }
     }
 
     fn finish(self) -> Result<Gathered, ServingError> {
-        let matrix = FeatureMatrix::new(Arc::clone(self.features.columns()), self.values);
+        let derived = self.features.columns();
+        let matrix = match &self.own {
+            None => FeatureMatrix::new(Arc::clone(derived), self.values),
+            Some((own, _)) => own.matrix_after(derived, self.values),
+        };
         let matrix = matrix.map_err(|error| block_error(&error))?;
         Ok(Gathered { matrix, sources: self.sources, last_lines: self.last_lines })
     }
@@ -165,12 +276,11 @@ fn from_block(served: &ServedModel, block: &FeatureRows) -> Result<Gathered, Ser
     if let Some(found) = block.schema_digest.clone().filter(|found| *found != expected) {
         return Err(ServingError::SchemaDigest { expected, found });
     }
-    let features = served.bind(&SymbolTable::default())?;
-    let columns = features.columns();
-    let width = if block.columns.is_empty() { columns.len() } else { block.columns.len() };
-    if width != columns.len() {
-        let problem =
-            format!("expected the {} features of the model, found {width}", columns.len());
+    let columns = served.columns()?;
+    let names = columns.names();
+    let width = if block.columns.is_empty() { names.len() } else { block.columns.len() };
+    if width != names.len() {
+        let problem = format!("expected the {} features of the model, found {width}", names.len());
         return Err(ServingError::FeatureBlock { field: "columns", problem });
     }
     if block.values.len() != block.rows * width {
@@ -182,14 +292,7 @@ fn from_block(served: &ServedModel, block: &FeatureRows) -> Result<Gathered, Ser
         );
         return Err(ServingError::FeatureBlock { field: "values", problem });
     }
-    let values = in_schema_order(columns, block)?;
-    let matrix = FeatureMatrix::new(Arc::clone(columns), values);
-    let matrix = matrix.map_err(|error| block_error(&error))?;
-    Ok(Gathered {
-        sources: vec![RowSource::Features; matrix.rows()],
-        last_lines: vec![None; matrix.rows()],
-        matrix,
-    })
+    columns.own(in_schema_order(names, block)?)
 }
 
 fn in_schema_order(columns: &[String], block: &FeatureRows) -> Result<Vec<f32>, ServingError> {
@@ -213,6 +316,6 @@ fn in_schema_order(columns: &[String], block: &FeatureRows) -> Result<Vec<f32>, 
     Ok(reordered.copied().collect())
 }
 
-fn block_error(error: &InvalidMatrix) -> ServingError {
+pub(super) fn block_error(error: &InvalidMatrix) -> ServingError {
     ServingError::FeatureBlock { field: "values", problem: error.to_string() }
 }

@@ -10,9 +10,9 @@ use crate::model::{
 use crate::repository::ModelName;
 use crate::store::TransactionStore;
 use crate::training::data_as_of;
-use crate::transaction::{CustomerHistory, SymbolTable, Timestamp};
+use crate::transaction::Timestamp;
 
-use super::gather::{from_histories, gather};
+use super::gather::{Batch, from_batch, gather};
 use super::{Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError};
 
 /// What "now" is when a request names no as-of date.
@@ -233,34 +233,28 @@ impl Predictor {
     }
 }
 
-/// Probabilities for histories that were read by the caller, as a batch run does.
-pub(crate) fn score_probabilities<'a>(
+/// Probabilities for a batch.
+pub(crate) fn score_probabilities(
     served: &ServedModel,
-    symbols: &Arc<SymbolTable>,
-    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
-    as_of: Timestamp,
+    batch: &Batch<'_>,
 ) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
-    answer_probabilities(served, &from_histories(served, symbols, histories, as_of)?, 0)
+    answer_probabilities(served, &from_batch(served, batch)?, 0)
 }
 
-/// Segments for histories that were read by the caller, as a batch run does.
-pub(crate) fn score_segments<'a>(
+/// Segments for a batch.
+pub(crate) fn score_segments(
     served: &ServedModel,
-    symbols: &Arc<SymbolTable>,
-    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
-    as_of: Timestamp,
+    batch: &Batch<'_>,
 ) -> Result<Vec<Row<SegmentAssignment>>, ServingError> {
-    answer_segments(served, &from_histories(served, symbols, histories, as_of)?, 0)
+    answer_segments(served, &from_batch(served, batch)?, 0)
 }
 
-/// Scores for histories that were read by the caller, as a batch run does.
-pub(crate) fn score_rfm<'a>(
+/// Scores for a batch.
+pub(crate) fn score_rfm(
     served: &ServedModel,
-    symbols: &Arc<SymbolTable>,
-    histories: impl ExactSizeIterator<Item = &'a CustomerHistory>,
-    as_of: Timestamp,
+    batch: &Batch<'_>,
 ) -> Result<Vec<Row<Option<RfmAssignment>>>, ServingError> {
-    answer_rfm(served, &from_histories(served, symbols, histories, as_of)?, 0)
+    answer_rfm(served, &from_batch(served, batch)?, 0)
 }
 
 fn answer_probabilities(

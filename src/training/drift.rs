@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluation::{Evaluation, higher_is_better, probability_metrics};
 use super::recipe::Recipe;
-use super::rows::{DatedRows, Event, RowPlan, collect};
+use super::rows::{DatedRows, Event, OwnColumns, RowPlan, collect};
 use super::supervised::{event_of, probabilities};
 use super::{TrainingError, data_as_of};
 use crate::dataset::FeatureMatrix;
@@ -147,7 +147,8 @@ pub fn drift(
     let as_of = as_of.unwrap_or_else(|| store.now());
     let features = Features::new(schema, reader.symbols())?;
     let plan = RowPlan { dates: vec![as_of], active_days, event: None };
-    let rows = collect(&mut reader, &features, &plan, run)?;
+    let own = OwnColumns::of_version(manifest, &mut reader)?;
+    let rows = collect(&mut reader, &features, own.as_ref(), &plan, run)?;
     let rows = rows.into_iter().next().filter(|rows| !rows.target.is_empty());
     let rows =
         rows.ok_or_else(|| TrainingError::NoPopulation { active_days, as_of: as_of.to_string() })?;
@@ -157,7 +158,7 @@ pub fn drift(
         as_of,
         rows: rows.features.rows(),
         features: reference.compare(&rows.features, scores.as_deref()),
-        closed: closed_window(version, as_of, &features, &mut reader, run)?,
+        closed: closed_window(version, as_of, (&features, own.as_ref()), &mut reader, run)?,
     })
 }
 
@@ -174,7 +175,7 @@ fn scores(model: &FittedModel, matrix: &FeatureMatrix) -> Result<Option<Vec<f64>
 fn closed_window(
     version: &LoadedModel,
     as_of: Timestamp,
-    features: &Features,
+    (features, own): (&Features, Option<&OwnColumns>),
     reader: &mut Reader<'_>,
     run: &FitRun<'_>,
 ) -> Result<Option<ClosedWindow>, TrainingError> {
@@ -183,17 +184,14 @@ fn closed_window(
     let (Recipe::Churn(event) | Recipe::Propensity(event)) = &recipe else {
         return Ok(None);
     };
-    let date = as_of.plus_days(-i64::from(event.horizon_days));
+    let (active_days, horizon_days) = event.days();
+    let date = as_of.plus_days(-i64::from(horizon_days));
     if manifest.data.holdout.is_none_or(|holdout| date <= holdout) {
         return Ok(None);
     }
     let (kind, _): (Event, String) = event_of(recipe.kind(), event, reader.symbols());
-    let plan = RowPlan {
-        dates: vec![date],
-        active_days: event.active_days,
-        event: Some((kind, event.horizon_days)),
-    };
-    let rows = collect(reader, features, &plan, run)?;
+    let plan = RowPlan { dates: vec![date], active_days, event: Some((kind, horizon_days)) };
+    let rows = collect(reader, features, own, &plan, run)?;
     let Some(DatedRows { features, target, .. }) = rows.into_iter().next() else {
         return Ok(None);
     };

@@ -7,6 +7,7 @@ use crate::store::StoreError;
 use crate::transaction::InvalidTime;
 
 use super::recipe::InvalidRecipe;
+use super::table::TableError;
 
 /// Why no version was made. The repository is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,26 @@ pub enum TrainingError {
     /// A fitted model did not answer its own evaluation.
     #[error("evaluation: {0}")]
     Predict(#[from] PredictError),
+    /// The recipe's table cannot be learned from.
+    #[error("table: {0}")]
+    Table(#[from] TableError),
+    /// The recipe names an attribute that no customer has.
+    #[error(
+        "attributes: there is no {name:?}; imported are: {}",
+        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+    )]
+    UnknownAttribute {
+        /// The recipe's word.
+        name: String,
+        /// The attributes that there are.
+        known: Vec<String>,
+    },
+    /// An attribute that would stand beside a feature of the same name.
+    #[error("attributes: {name} is the name of a derived feature; import it under another name")]
+    AttributeName {
+        /// The name.
+        name: String,
+    },
     /// Features were not a matrix.
     #[error("features: {0}")]
     Matrix(#[from] InvalidMatrix),

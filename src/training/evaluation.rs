@@ -10,11 +10,14 @@ use crate::metrics::{
     average_precision, brier_score, expected_calibration_error, gains_and_lift, ks_statistic,
     log_loss, reliability_bins, roc_auc,
 };
-use crate::model::{CalibrationTrial, DependenceCurve, RfmNaming, RfmSize, Rule, Segment};
+use crate::model::{
+    CalibrationTrial, ColumnEvidence, DependenceCurve, RfmNaming, RfmSize, Rule, Segment, Tried,
+};
 use crate::repository::Metric;
 use crate::transaction::Timestamp;
 
 use super::drift::DriftReference;
+use super::table::ColumnSummary;
 
 /// Bins of the calibration error.
 const RELIABILITY_BINS: usize = 10;
@@ -49,8 +52,9 @@ impl Evaluation {
 /// Probabilities on the hold-out.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ProbabilityEvaluation {
-    /// As-of date of the hold-out.
-    pub holdout: Timestamp,
+    /// As-of date of the hold-out; absent where every row was judged by models that were fitted
+    /// without it, see `folds`. What is said of the hold-out then holds for all rows.
+    pub holdout: Option<Timestamp>,
     /// Its rows.
     pub rows: usize,
     /// Its rows with the event.
@@ -64,7 +68,8 @@ pub struct ProbabilityEvaluation {
     /// Slope and intercept of the outcomes on the predicted log-odds: 1 and 0 where all is well.
     #[serde(default)]
     pub calibration_line: Option<CalibrationLine>,
-    /// Metrics by name, with those of the baselines `base_rate` and `recency` and of the champion.
+    /// Metrics by name, with those of the baselines `base_rate` and `recency` (of a table:
+    /// `strongest_column`) and of the champion.
     pub metrics: BTreeMap<String, Metric>,
     /// 95 % intervals of the metrics by bootstrap over customers.
     #[serde(default)]
@@ -78,6 +83,18 @@ pub struct ProbabilityEvaluation {
     pub gains: Vec<DecileGain>,
     /// Every date, with what the rows there were used for.
     pub snapshots: Vec<SnapshotEvaluation>,
+    /// The parts of a cross-validation; empty where there is a hold-out.
+    #[serde(default)]
+    pub folds: Vec<FoldEvaluation>,
+    /// The columns that the caller brought, as they were taken.
+    #[serde(default)]
+    pub columns: Vec<ColumnSummary>,
+    /// Columns that the caller brought and that tell nothing, with the reason.
+    #[serde(default)]
+    pub left_out: Vec<(String, String)>,
+    /// Columns that the caller brought and that say so much of the outcome that they may know it.
+    #[serde(default)]
+    pub suspects: Vec<ColumnEvidence>,
     /// The hold-out by how often its customers had bought.
     #[serde(default)]
     pub slices: Vec<SliceEvaluation>,
@@ -131,6 +148,33 @@ pub struct SnapshotEvaluation {
     pub mean_predicted: f64,
 }
 
+impl SnapshotEvaluation {
+    pub(super) fn of(as_of: Timestamp, role: &str, target: &[bool], predicted: &[f64]) -> Self {
+        let count = target.len().max(1) as f64;
+        Self {
+            as_of,
+            role: role.to_owned(),
+            rows: target.len(),
+            event_rate: target.iter().filter(|event| **event).count() as f64 / count,
+            roc_auc: roc_auc(predicted, target),
+            mean_predicted: predicted.iter().sum::<f64>() / count,
+        }
+    }
+}
+
+/// One part of a cross-validation.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct FoldEvaluation {
+    /// Rows.
+    pub rows: usize,
+    /// Rows with the event.
+    pub positives: usize,
+    /// Area under the ROC curve; absent when all rows have one outcome.
+    pub roc_auc: Option<f64>,
+    /// Mean negative log-likelihood.
+    pub log_loss: Option<f64>,
+}
+
 /// Segments on the rows they were found in.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SegmentsEvaluation {
@@ -142,6 +186,12 @@ pub struct SegmentsEvaluation {
     pub metrics: BTreeMap<String, Metric>,
     /// The segments.
     pub segments: Vec<Segment>,
+    /// How each number of clusters did that was tried; the best silhouette decided.
+    #[serde(default)]
+    pub tried: Vec<Tried>,
+    /// The number at which more clusters begin to explain little more; not what decided.
+    #[serde(default)]
+    pub elbow: Option<usize>,
     /// Names of the columns of the segments' centroids and medians.
     pub columns: Vec<String>,
     /// The customers' features, to measure drift against.

@@ -54,6 +54,8 @@ pub(super) fn forecast(
         gate,
         label: None,
         schema: None,
+        input: None,
+        attributes_digest: None,
         train_snapshots: vec![around.as_of],
         calibration_snapshots: Vec::new(),
         holdout: Some(
@@ -191,7 +193,7 @@ fn gate(metrics: &BTreeMap<String, Metric>, nothing_evaluated: bool) -> Gate {
 
 fn golden(model: &ForecastModel) -> GoldenInputs {
     GoldenInputs {
-        series: model.keys().take(GOLDEN_SERIES).cloned().collect(),
+        series: model.keys().into_iter().take(GOLDEN_SERIES).cloned().collect(),
         ..GoldenInputs::default()
     }
 }

@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use super::TrainingError;
 use super::drift::DriftReference;
 use super::evaluation::{
-    ProbabilityEvaluation, SliceEvaluation, SnapshotEvaluation, curves, probability_metrics,
-    with_references,
+    FoldEvaluation, ProbabilityEvaluation, SliceEvaluation, SnapshotEvaluation, curves,
+    probability_metrics, with_references,
 };
 use super::recipe::GateRule;
-use super::rows::DatedRows;
-use super::supervised::{Split, converged, probabilities};
-use super::timeline::Timeline;
+use super::supervised::converged;
+use super::table::ColumnSummary;
 use crate::dataset::Dataset;
 use crate::metrics::{
     Bootstrap, BootstrapError, EvaluationRows, Measure, MeasureDifference,
     calibration_slope_intercept, roc_auc,
 };
 use crate::model::{
-    Calibration, ClassifierModel, DependenceCurve, FitError, FitRun, FittedModel,
-    PartialDependence, Platt, fit_platt,
+    Calibration, ClassifierModel, ColumnEvidence, DependenceCurve, FitError, FitRun, FittedModel,
+    PartialDependence, Platt,
 };
 use crate::repository::{Gate, Metric};
+use crate::transaction::Timestamp;
 
 /// Replicates of the bootstrap.
 const REPLICATES: usize = 400;
@@ -31,7 +31,8 @@ const DEPENDENCES: usize = 6;
 const SLICES: [(&str, f32, f32); 3] =
     [("visits = 1", 0.0, 1.0), ("visits 2 to 4", 2.0, 4.0), ("visits 5 or more", 5.0, f32::MAX)];
 
-/// The champion's probabilities on the hold-out of the new version; why there are none otherwise.
+/// The champion's probabilities for the rows that the new version is judged on; why there are none
+/// otherwise.
 pub(super) struct Champion {
     pub(super) version: u64,
     pub(super) outcome: Result<Vec<f64>, String>,
@@ -40,29 +41,45 @@ pub(super) struct Champion {
 /// A fitted model with all that it is judged by.
 pub(super) struct Judged<'a> {
     pub(super) model: &'a FittedModel,
-    pub(super) split: &'a Split,
+    /// Rows that nothing which answers them has learned from.
+    pub(super) rows: &'a Dataset,
+    /// The answers.
+    pub(super) predicted: &'a [f64],
+    /// The metrics of baselines on the same rows.
+    pub(super) baselines: Vec<(&'static str, BTreeMap<String, f64>)>,
     pub(super) champion: Option<&'a Champion>,
+    pub(super) origin: Origin,
+}
+
+/// Where the rows come from.
+pub(super) struct Origin {
+    /// When the rows were known.
+    pub(super) as_of: Timestamp,
+    /// The same where they are later than all that was learned from.
+    pub(super) holdout: Option<Timestamp>,
+    pub(super) snapshots: Vec<SnapshotEvaluation>,
+    pub(super) folds: Vec<FoldEvaluation>,
+    /// The columns of a table, and those of its columns that are no features.
+    pub(super) columns: Vec<ColumnSummary>,
+    pub(super) left_out: Vec<(String, String)>,
+    /// What each of the caller's columns alone says of the outcome.
+    pub(super) evidence: Vec<ColumnEvidence>,
 }
 
 impl Judged<'_> {
     pub(super) fn evaluate(
         &self,
-        timeline: &Timeline,
         run: &FitRun<'_>,
     ) -> Result<ProbabilityEvaluation, TrainingError> {
-        let holdout = &self.split.holdout;
-        let predicted = probabilities(self.model, &holdout.features)?;
-        let mut others = vec![
-            ("base_rate", base_rate_baseline(self.split)),
-            ("recency", recency_baseline(self.split)),
-        ];
+        let (holdout, predicted) = (self.rows, self.predicted);
+        let mut others = self.baselines.clone();
         let champion = self.champion.and_then(|champion| champion.outcome.as_ref().ok());
         if let Some(champion) = champion {
             others.push(("champion", probability_metrics(&holdout.target, champion)));
         }
-        let own = probability_metrics(&holdout.target, &predicted);
+        let own = probability_metrics(&holdout.target, predicted);
         let mut metrics = with_references(own, &others);
-        let (reliability, gains) = curves(&holdout.target, &predicted);
+        let (reliability, gains) = curves(&holdout.target, predicted);
         if let Some(top) = gains.first() {
             let references = BTreeMap::from([("base_rate".to_owned(), 1.0)]);
             let value = top.cumulative_lift;
@@ -71,7 +88,7 @@ impl Judged<'_> {
         }
         let model = self.model.classifier();
         let rows = EvaluationRows {
-            probabilities: &predicted,
+            probabilities: predicted,
             target: &holdout.target,
             customers: Some(&holdout.groups).filter(|all| !all.is_empty()).map(Vec::as_slice),
         };
@@ -82,35 +99,39 @@ impl Judged<'_> {
             let intervals = bootstrap.measures(&rows, &stopped).map_err(broken_off)?;
             let differences = champion.map(|champion| {
                 let champion = EvaluationRows { probabilities: champion, ..rows };
-                bootstrap.differences(&champion, &predicted, &stopped).map_err(broken_off)
+                bootstrap.differences(&champion, predicted, &stopped).map_err(broken_off)
             });
             Ok((intervals, differences.transpose()?.unwrap_or_default()))
         })?;
         let calibration = model.map(|model| describe(model.calibration())).unwrap_or_default();
         Ok(ProbabilityEvaluation {
-            holdout: timeline.holdout,
+            holdout: self.origin.holdout,
             rows: holdout.target.len(),
             positives: holdout.positives(),
             calibration,
             calibration_trials: model.map(|m| m.calibration_trials().to_vec()).unwrap_or_default(),
-            calibration_line: calibration_slope_intercept(&predicted, &holdout.target, None),
+            calibration_line: calibration_slope_intercept(predicted, &holdout.target, None),
             metrics,
             intervals,
             differences,
             reliability,
             gains,
-            snapshots: snapshots(self.model, &self.split.dated, timeline)?,
-            slices: slices(holdout, &predicted),
+            snapshots: self.origin.snapshots.clone(),
+            folds: self.origin.folds.clone(),
+            columns: self.origin.columns.clone(),
+            left_out: self.origin.left_out.clone(),
+            suspects: self.origin.evidence.iter().filter(|one| one.is_suspect()).cloned().collect(),
+            slices: slices(holdout, predicted),
             importance: model.map(ClassifierModel::importance).unwrap_or_default(),
             coefficients: model.map(ClassifierModel::coefficients).unwrap_or_default(),
             dependence: model.map_or(Ok(Vec::new()), |model| dependence(model, holdout, run))?,
             rules: model.map(ClassifierModel::rules).unwrap_or_default(),
             notes: model.map(|model| model.verdict().notes.clone()).unwrap_or_default(),
-            reference: DriftReference::of(timeline.holdout, &holdout.features, Some(&predicted)),
+            reference: DriftReference::of(self.origin.as_of, &holdout.features, Some(predicted)),
         })
     }
 
-    /// Passed when it converged, ranks better than recency alone, is surer than the base rate, is
+    /// Passed when it converged, ranks better than recency or the strongest column alone, is surer than the base rate, is
     /// calibrated, and does not lose to the champion by the recipe's metric.
     pub(super) fn gate(&self, evaluation: &ProbabilityEvaluation, rule: GateRule) -> Gate {
         let metrics = &evaluation.metrics;
@@ -118,7 +139,9 @@ impl Judged<'_> {
         if !converged(self.model) {
             return refuse("the solver did not converge; raise max_iterations or l2".to_owned());
         }
-        for (name, baseline) in [("roc_auc", "recency"), ("log_loss", "base_rate")] {
+        for (name, baseline) in
+            [("roc_auc", "recency"), ("roc_auc", "strongest_column"), ("log_loss", "base_rate")]
+        {
             if let Some(reason) = lost(metrics, name, baseline) {
                 return refuse(reason);
             }
@@ -209,51 +232,9 @@ fn slices(holdout: &Dataset, predicted: &[f64]) -> Vec<SliceEvaluation> {
     SLICES.iter().map(slice).collect()
 }
 
-/// Everybody has the event rate of the training rows.
-fn base_rate_baseline(split: &Split) -> BTreeMap<String, f64> {
-    let rate = split.data.train.base_rate();
-    probability_metrics(&split.holdout.target, &vec![rate; split.holdout.target.len()])
-}
-
-/// A logistic curve over the time since the last purchase alone, fitted on the training rows.
-fn recency_baseline(split: &Split) -> BTreeMap<String, f64> {
-    let scores = |data: &Dataset| -> Option<Vec<f64>> {
-        let index = data.features.column_index("recency_days")?;
-        Some(data.features.column(index).map(|days| f64::from(days).ln_1p()).collect())
-    };
-    let (Some(train), Some(holdout)) = (scores(&split.data.train), scores(&split.holdout)) else {
-        return BTreeMap::new();
-    };
-    let curve = fit_platt(&train, &split.data.train.target);
-    let predicted: Vec<f64> = holdout.iter().map(|score| curve.apply(*score)).collect();
-    probability_metrics(&split.holdout.target, &predicted)
-}
-
-fn snapshots(
-    model: &FittedModel,
-    dated: &[DatedRows],
-    timeline: &Timeline,
-) -> Result<Vec<SnapshotEvaluation>, TrainingError> {
-    let evaluate = |rows: &DatedRows| {
-        let predicted = probabilities(model, &rows.features)?;
-        let count = rows.target.len().max(1) as f64;
-        let role = if rows.as_of == timeline.holdout {
-            "holdout"
-        } else if Some(rows.as_of) == timeline.calibration {
-            "calibration"
-        } else {
-            "fit"
-        };
-        Ok(SnapshotEvaluation {
-            as_of: rows.as_of,
-            role: role.to_owned(),
-            rows: rows.target.len(),
-            event_rate: rows.target.iter().filter(|event| **event).count() as f64 / count,
-            roc_auc: roc_auc(&predicted, &rows.target),
-            mean_predicted: predicted.iter().sum::<f64>() / count,
-        })
-    };
-    dated.iter().map(evaluate).collect()
+/// The metrics of answering everybody with the event rate of the training rows.
+pub(super) fn base_rate(train: &Dataset, target: &[bool]) -> BTreeMap<String, f64> {
+    probability_metrics(target, &vec![train.base_rate(); target.len()])
 }
 
 /// Why a metric is worse than a reference, if it is.

@@ -1,8 +1,10 @@
 //! `recipe.toml`: what to train, on whom, over which windows, and when to promote.
 
 mod event;
+mod table;
 
 pub use self::event::EventRecipe;
+pub use self::table::TableRecipe;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +109,7 @@ pub struct RfmRecipe {
 #[serde(deny_unknown_fields)]
 pub struct ForecastRecipe {
     /// Who forecasts.
+    #[serde(default)]
     pub algorithm: ForecastAlgorithm,
     /// Seed.
     #[serde(default = "default_seed")]
@@ -319,13 +322,23 @@ impl Recipe {
         }
     }
 
-    /// The population: customers who bought in so many days; `None` for forecasts.
+    /// The population: customers who bought in so many days; `None` for forecasts and for tables.
     pub fn active_days(&self) -> Option<u32> {
         match self {
             Self::Segments(recipe) => Some(recipe.active_days),
             Self::Rfm(recipe) => Some(recipe.active_days),
-            Self::Churn(recipe) | Self::Propensity(recipe) => Some(recipe.active_days),
+            Self::Churn(recipe) | Self::Propensity(recipe) => recipe.active_days,
             Self::Forecast(_) => None,
+        }
+    }
+
+    /// The table that it learns from, if it is not from transactions.
+    pub fn table(&self) -> Option<(&EventRecipe, &TableRecipe)> {
+        match self {
+            Self::Churn(recipe) | Self::Propensity(recipe) => {
+                recipe.table.as_ref().map(|table| (recipe, table))
+            }
+            Self::Segments(_) | Self::Rfm(_) | Self::Forecast(_) => None,
         }
     }
 

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::dataset::{Dataset, FeatureMatrix, Snapshot};
-use crate::feature::{Features, Workspace};
+use crate::dataset::{Dataset, FeatureMatrix, InputSchema, Snapshot};
+use crate::feature::{Features, Workspace, definitions};
 use crate::model::FitRun;
-use crate::store::Reader;
+use crate::repository::Manifest;
+use crate::store::{AttributeColumn, AttributeJoin, Attributes, Reader};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, HistorySource, Symbol, Timestamp,
 };
@@ -70,6 +71,52 @@ impl RowPlan {
     }
 }
 
+/// What is known of customers beside their purchases, and the columns that are used of it.
+pub(super) struct OwnColumns {
+    pub(super) schema: InputSchema,
+    pub(super) attributes: Attributes,
+}
+
+impl OwnColumns {
+    /// The columns of a recipe, `*` for all; `None` when it names none.
+    pub(super) fn named(
+        names: &[String],
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Self>, TrainingError> {
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let attributes = reader.attributes()?;
+        let known = attributes.columns().all();
+        let mut schema = InputSchema::default();
+        for name in names {
+            let matches = |column: &&AttributeColumn| name == "*" || column.column.name == *name;
+            let before = schema.columns.len();
+            schema.columns.extend(known.iter().filter(matches).map(|known| known.column.clone()));
+            if schema.columns.len() == before {
+                let known = known.iter().map(|known| known.column.name.clone()).collect();
+                return Err(TrainingError::UnknownAttribute { name: name.clone(), known });
+            }
+        }
+        let is_derived = |name: &&str| definitions().iter().any(|of| of.name == *name);
+        if let Some(name) = schema.names().find(is_derived) {
+            return Err(TrainingError::AttributeName { name: name.to_owned() });
+        }
+        Ok(Some(Self { schema, attributes }))
+    }
+
+    /// The columns of a version; `None` when it takes none.
+    pub(super) fn of_version(
+        manifest: &Manifest,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Self>, TrainingError> {
+        let with = |schema: &InputSchema| {
+            Ok(Self { schema: schema.clone(), attributes: reader.attributes()? })
+        };
+        manifest.input_schema.as_ref().map(with).transpose()
+    }
+}
+
 /// The rows of one date, in the order of [`crate::transaction::CustomerId::placement`].
 #[derive(Clone, Debug)]
 pub(super) struct DatedRows {
@@ -105,9 +152,11 @@ struct Chunk {
 pub(super) fn collect(
     reader: &mut Reader<'_>,
     features: &Features,
+    own: Option<&OwnColumns>,
     plan: &RowPlan,
     run: &FitRun<'_>,
 ) -> Result<Vec<DatedRows>, TrainingError> {
+    let join = own.map(|own| AttributeJoin::new(&own.attributes, &own.schema));
     let all = reader.customers().max(1);
     let mut dates = vec![Dated::default(); plan.dates.len()];
     let mut seen = 0;
@@ -115,7 +164,7 @@ pub(super) fn collect(
     reader.scan_parallel(
         run.threads,
         || Chunk::new(plan),
-        |chunk, customer, history| chunk.add(customer, history, features, plan),
+        |chunk, customer, history| chunk.add(customer, history, (features, join.as_ref()), plan),
         |chunk| (chunk.customers, chunk.dates),
         |(customers, rows)| {
             seen += customers;
@@ -132,7 +181,10 @@ pub(super) fn collect(
     cancelled?;
     let rows = plan.dates.iter().zip(dates).map(|(as_of, dated)| {
         let Dated { values, target, customers } = dated;
-        let features = FeatureMatrix::new(Arc::clone(features.columns()), values)?;
+        let features = match own {
+            None => FeatureMatrix::new(Arc::clone(features.columns()), values)?,
+            Some(own) => own.schema.matrix_after(features.columns(), values)?,
+        };
         Ok(DatedRows { as_of: *as_of, features, target, customers })
     });
     rows.collect()
@@ -154,7 +206,7 @@ impl Chunk {
         &mut self,
         customer: &CustomerId,
         history: &CustomerHistory,
-        features: &Features,
+        (features, join): (&Features, Option<&AttributeJoin<'_>>),
         plan: &RowPlan,
     ) {
         self.customers += 1;
@@ -172,6 +224,9 @@ impl Chunk {
         for ((row, number), as_of) in rows.zip(&self.numbers).zip(&self.as_ofs) {
             if let Some(dated) = self.dates.get_mut(*number) {
                 dated.values.extend_from_slice(row);
+                if let Some(join) = join {
+                    join.append(customer, *as_of, &mut dated.values);
+                }
                 dated.target.push(plan.outcome(history, *as_of));
                 dated.customers.push(customer.placement() as u64);
             }
@@ -179,11 +234,8 @@ impl Chunk {
     }
 }
 
-/// The rows of several dates as one data set.
-pub(super) fn dataset(
-    dated: &[DatedRows],
-    columns: &Arc<[String]>,
-) -> Result<Dataset, TrainingError> {
+/// The rows of several dates as one data set, in the columns of `like`.
+pub(super) fn dataset(dated: &[DatedRows], like: &FeatureMatrix) -> Result<Dataset, TrainingError> {
     let (mut values, mut target, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
     let mut groups = Vec::new();
     for rows in dated {
@@ -193,6 +245,5 @@ pub(super) fn dataset(
         groups.extend_from_slice(&rows.customers);
         snapshots.push(Snapshot { as_of: rows.as_of, rows: start..target.len() });
     }
-    let features = FeatureMatrix::new(Arc::clone(columns), values)?;
-    Ok(Dataset { features, target, snapshots, groups })
+    Ok(Dataset { features: like.of_same_columns(values)?, target, snapshots, groups })
 }

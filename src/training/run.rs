@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::FeatureMatrix;
+use crate::dataset::{FeatureMatrix, InputSchema};
 use crate::feature::FeatureSchema;
 use crate::model::{FitRun, FittedModel, GoldenInputs};
 use crate::repository::{
@@ -16,6 +16,7 @@ use crate::transaction::{ShopClock, Timestamp};
 
 use super::evaluation::Evaluation;
 use super::recipe::Recipe;
+use super::table::TableTraining;
 use super::timeline::data_as_of;
 use super::{TrainingError, forecasts, segmentation, supervised};
 
@@ -84,6 +85,10 @@ pub(super) struct Made {
     pub(super) gate: Gate,
     pub(super) label: Option<LabelWindow>,
     pub(super) schema: Option<FeatureSchema>,
+    /// The caller's columns, where the model takes some.
+    pub(super) input: Option<InputSchema>,
+    /// Digest of the attributes they were taken from.
+    pub(super) attributes_digest: Option<String>,
     pub(super) train_snapshots: Vec<Timestamp>,
     pub(super) calibration_snapshots: Vec<Timestamp>,
     pub(super) holdout: Option<Timestamp>,
@@ -113,24 +118,48 @@ impl Training<'_> {
             return self.settle(&recipe, manifest);
         }
         let run = FitRun { seed: request.seed.unwrap_or(recipe.seed()), ..run.clone() };
+        let champion = self.champion(&request.model, &recipe)?;
+        let (made, data) = match recipe.table() {
+            Some((event, table)) => TableTraining {
+                kind: recipe.kind(),
+                recipe: event,
+                table,
+                champion: champion.as_ref(),
+                as_of: request.as_of,
+                now: self.store.now(),
+                run: &run,
+            }
+            .train()?,
+            None => self.on_transactions(request, &recipe, champion.as_ref(), &run)?,
+        };
+        run.check()?;
+        run.progress.report("register", 0.0);
+        let origin = Origin { recipe: text, data, job, seed: run.seed };
+        let manifest = manifest(request.model.clone(), &recipe, &made, origin);
+        self.register(&recipe, made, manifest)
+    }
+
+    /// Fits and judges on the stored transactions.
+    fn on_transactions(
+        &self,
+        request: &TrainingRequest,
+        recipe: &Recipe,
+        champion: Option<&LoadedModel>,
+        run: &FitRun<'_>,
+    ) -> Result<(Made, DataLineage), TrainingError> {
         let mut reader = self.store.reader()?;
         let summary = reader.summary();
         let as_of = self.as_of(request, &summary)?;
-        let champion = self.champion(&request.model, &recipe)?;
         let around = Surroundings {
-            run: &run,
+            run,
             clock: self.store.clock(),
             first_line: summary.first_occurred_at.unwrap_or(as_of),
             as_of,
-            champion: champion.as_ref(),
+            champion,
         };
-        let made = make(&recipe, &mut reader, &around)?;
-        run.check()?;
-        run.progress.report("register", 0.0);
-        let lineage = lineage(&made, as_of, summary, &mut reader)?;
-        let origin = Origin { recipe: text, data: lineage, job, seed: run.seed };
-        let manifest = manifest(request.model.clone(), &recipe, &made, origin);
-        self.register(&recipe, made, manifest)
+        let made = make(recipe, &mut reader, &around)?;
+        let data = lineage(&made, as_of, summary, &mut reader)?;
+        Ok((made, data))
     }
 
     fn register(
@@ -237,6 +266,7 @@ fn lineage(
 ) -> Result<DataLineage, TrainingError> {
     Ok(DataLineage {
         digest: summary.digest,
+        attributes_digest: made.attributes_digest.clone(),
         lines: summary.lines,
         customers: summary.customers,
         as_of,
@@ -270,6 +300,7 @@ fn manifest(model: ModelName, recipe: &Recipe, made: &Made, origin: Origin<'_>) 
         seed: origin.seed,
         feature_schema_digest: made.schema.as_ref().map(FeatureSchema::digest),
         feature_schema: made.schema.clone(),
+        input_schema: made.input.clone(),
         data: origin.data,
         label: made.label.clone(),
         active_days: recipe.active_days(),
@@ -283,10 +314,12 @@ fn manifest(model: ModelName, recipe: &Recipe, made: &Made, origin: Origin<'_>) 
 
 /// Rows spread evenly over a matrix.
 pub(super) fn golden_rows(features: &FeatureMatrix) -> GoldenInputs {
+    let known =
+        |row: &[f32]| row.iter().map(|value| Some(*value).filter(|v| !v.is_nan())).collect();
     let step = features.rows().div_ceil(GOLDEN_ROWS).max(1);
     GoldenInputs {
         columns: features.columns().to_vec(),
-        rows: features.iter_rows().step_by(step).map(<[f32]>::to_vec).collect(),
+        rows: features.iter_rows().step_by(step).map(known).collect(),
         series: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use crate::historical::fit_schema;
 use crate::metrics::adjusted_rand_index;
 use crate::model::{
     ClusterCount, Estimator, FittedModel, Model, RfmEstimator, SegmentsEstimator, SegmentsModel,
+    elbow,
 };
 use crate::repository::{Gate, Metric};
 use crate::store::Reader;
@@ -55,6 +56,8 @@ pub(super) fn segments(
         rows: rows.features.rows(),
         metrics: metrics.clone(),
         segments: model.segments().to_vec(),
+        tried: model.tried().to_vec(),
+        elbow: elbow(model.tried()),
         columns: model.column_names().map(str::to_owned).collect(),
         reference: DriftReference::of(around.as_of, &rows.features, None),
     };
@@ -67,6 +70,8 @@ pub(super) fn segments(
         evaluation: Evaluation::Segments(evaluation),
         label: None,
         schema: Some(schema),
+        input: None,
+        attributes_digest: None,
         train_snapshots: vec![around.as_of],
         calibration_snapshots: Vec::new(),
         holdout: None,
@@ -105,6 +110,8 @@ pub(super) fn rfm(
         evaluation: Evaluation::Rfm(evaluation),
         label: None,
         schema: Some(schema),
+        input: None,
+        attributes_digest: None,
         train_snapshots: vec![around.as_of],
         calibration_snapshots: Vec::new(),
         holdout: None,
@@ -120,7 +127,7 @@ fn active_rows(
     let schema = fit_schema(reader, around.clock, around.as_of, around.run.threads)?;
     let features = Features::new(&schema, reader.symbols())?;
     let plan = RowPlan { dates: vec![around.as_of], active_days, event: None };
-    let rows = collect(reader, &features, &plan, around.run)?;
+    let rows = collect(reader, &features, None, &plan, around.run)?;
     let rows = rows.into_iter().next().filter(|rows| !rows.target.is_empty());
     let as_of = around.as_of.to_string();
     Ok((schema, rows.ok_or(TrainingError::NoPopulation { active_days, as_of })?))

@@ -1,21 +1,23 @@
 //! Churn and propensity: rows, fit, evaluation against baselines and champion.
 
-use crate::dataset::{Dataset, FeatureMatrix, SupervisedData};
+use std::collections::BTreeMap;
+
+use crate::dataset::{Dataset, FeatureMatrix, InvalidMatrix, SupervisedData};
 use crate::feature::{FeatureSchema, Features, Unit, definitions};
 use crate::historical::fit_schema;
 use crate::model::{
-    ClassifierEstimator, ColumnChoice, Estimator, FitRun, FittedModel, Model, ModelKind,
-    PredictError, Transform,
+    ClassifierEstimator, ClassifierModel, ColumnChoice, Estimator, FitRun, FittedModel, Model,
+    ModelKind, PredictError, Transform, column_evidence, fit_platt,
 };
 use crate::repository::{LabelWindow, LoadedModel};
 use crate::store::Reader;
 use crate::transaction::{HistorySource, SymbolTable, Timestamp};
 
 use super::TrainingError;
-use super::evaluation::Evaluation;
-use super::judging::{Champion, Judged};
+use super::evaluation::{Evaluation, SnapshotEvaluation, probability_metrics};
+use super::judging::{Champion, Judged, Origin, base_rate};
 use super::recipe::{EventRecipe, GateRule, SnapshotRule};
-use super::rows::{DatedRows, Event, RowPlan, collect, dataset};
+use super::rows::{DatedRows, Event, OwnColumns, RowPlan, collect, dataset};
 use super::run::{Made, Surroundings, golden_rows};
 use super::timeline::Timeline;
 
@@ -27,32 +29,37 @@ pub(super) fn event(
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
     let (event, words) = event_of(kind, recipe, reader.symbols());
+    let (active_days, horizon_days) = recipe.days();
     let label = LabelWindow {
-        event: format!("{words}in the next {} days", recipe.horizon_days),
-        horizon_days: recipe.horizon_days,
-        population: population(recipe.active_days),
+        event: format!("{words}in the next {horizon_days} days"),
+        horizon_days,
+        population: population(active_days),
     };
+    let own = OwnColumns::named(&recipe.attributes, reader)?;
     let plan = Plan {
+        own,
         event,
-        active_days: recipe.active_days,
-        horizon_days: recipe.horizon_days,
-        rule: recipe.snapshots,
+        active_days,
+        horizon_days,
+        rule: recipe.snapshots.unwrap_or_default(),
         label,
         gate: recipe.gate,
     };
     let estimator = ClassifierEstimator {
         algorithm: recipe.algorithm(kind),
-        columns: columns(recipe.columns.as_deref()),
+        columns: all_columns(recipe.columns.as_deref(), plan.own.as_ref()),
         settings: recipe.settings(),
     };
-    train(&plan, reader, around, |data, run| {
-        let model = estimator.fit(data, run)?;
-        Ok(if kind == ModelKind::Churn {
-            FittedModel::Churn(model)
-        } else {
-            FittedModel::Propensity(model)
-        })
-    })
+    train(&plan, reader, around, |data, run| Ok(fitted(kind, estimator.fit(data, run)?)))
+}
+
+/// The classifier as a model of its kind.
+pub(super) fn fitted(kind: ModelKind, model: ClassifierModel) -> FittedModel {
+    if kind == ModelKind::Churn {
+        FittedModel::Churn(model)
+    } else {
+        FittedModel::Propensity(model)
+    }
 }
 
 /// What a recipe asks for, and how to say it.
@@ -76,6 +83,7 @@ pub(super) fn event_of(
 
 /// What both kinds are trained by.
 struct Plan {
+    own: Option<OwnColumns>,
     event: Event,
     active_days: u32,
     horizon_days: u32,
@@ -103,8 +111,31 @@ fn train(
     let model = fit(&split.data, around.run)?;
     around.run.progress.report("evaluate", 0.0);
     let champion = champion_on_holdout(plan, &timeline, reader, around)?;
-    let judged = Judged { model: &model, split: &split, champion: champion.as_ref() };
-    let evaluation = judged.evaluate(&timeline, around.run)?;
+    let own: Vec<&str> = plan.own.iter().flat_map(|own| own.schema.names()).collect();
+    let evidence = around.run.install(|| column_evidence(&split.data.train, &own, around.run))?;
+    let snapshots = snapshots(&model, &split.dated, &timeline)?;
+    let predicted = probabilities(&model, &split.holdout.features)?;
+    let target = &split.holdout.target;
+    let judged = Judged {
+        model: &model,
+        rows: &split.holdout,
+        predicted: &predicted,
+        baselines: vec![
+            ("base_rate", base_rate(&split.data.train, target)),
+            ("recency", recency_baseline(&split)),
+        ],
+        champion: champion.as_ref(),
+        origin: Origin {
+            as_of: timeline.holdout,
+            holdout: Some(timeline.holdout),
+            snapshots,
+            folds: Vec::new(),
+            columns: Vec::new(),
+            left_out: Vec::new(),
+            evidence,
+        },
+    };
+    let evaluation = judged.evaluate(around.run)?;
     let gate = judged.gate(&evaluation, plan.gate);
     let made = Made {
         golden: golden_rows(&split.holdout.features),
@@ -115,6 +146,8 @@ fn train(
         gate,
         label: Some(plan.label.clone()),
         schema: Some(schema),
+        input: plan.own.as_ref().map(|own| own.schema.clone()),
+        attributes_digest: plan.own.as_ref().map(|own| own.attributes.digest()),
         train_snapshots: timeline.fit.clone(),
         calibration_snapshots: timeline.calibration.into_iter().collect(),
         holdout: Some(timeline.holdout),
@@ -139,7 +172,7 @@ fn split(
         active_days: plan.active_days,
         event: Some((plan.event, plan.horizon_days)),
     };
-    let dated = collect(reader, &features, &row_plan, run)?;
+    let dated = collect(reader, &features, plan.own.as_ref(), &row_plan, run)?;
     if let Some(empty) = dated.iter().find(|rows| rows.target.is_empty()) {
         return Err(TrainingError::NoPopulation {
             active_days: plan.active_days,
@@ -148,14 +181,16 @@ fn split(
     }
     let (earlier, holdout) = dated.split_at(dated.len() - 1);
     let (fit, calibration) = earlier.split_at(timeline.fit.len());
-    let columns = features.columns();
+    let Some(like) = dated.first().map(|rows| &rows.features) else {
+        return Err(InvalidMatrix::NoColumns.into());
+    };
     Ok(Split {
         data: SupervisedData {
-            train: dataset(fit, columns)?,
-            calibration: dataset(calibration, columns)?,
+            train: dataset(fit, like)?,
+            calibration: dataset(calibration, like)?,
             horizon_days: plan.horizon_days,
         },
-        holdout: dataset(holdout, columns)?,
+        holdout: dataset(holdout, like)?,
         dated,
     })
 }
@@ -179,9 +214,10 @@ fn champion_on_holdout(
                 active_days: plan.active_days,
                 event: Some((plan.event, plan.horizon_days)),
             };
-            let dated = collect(reader, &features, &row_plan, around.run)?;
-            let rows = dataset(&dated, features.columns())?;
-            Ok(probabilities(&champion.model, &rows.features)?)
+            let own = OwnColumns::of_version(&champion.manifest, reader)?;
+            let dated = collect(reader, &features, own.as_ref(), &row_plan, around.run)?;
+            let rows = dated.first().map(|rows| probabilities(&champion.model, &rows.features));
+            Ok(rows.transpose()?.unwrap_or_default())
         }
     };
     Ok(Some(Champion { version, outcome }))
@@ -223,8 +259,52 @@ pub(super) fn probabilities(
     Ok(answers.into_iter().map(|answer| answer.probability).collect())
 }
 
+/// A logistic curve over the time since the last purchase alone, fitted on the training rows.
+fn recency_baseline(split: &Split) -> BTreeMap<String, f64> {
+    let scores = |data: &Dataset| -> Option<Vec<f64>> {
+        let index = data.features.column_index("recency_days")?;
+        Some(data.features.column(index).map(|days| f64::from(days).ln_1p()).collect())
+    };
+    let (Some(train), Some(holdout)) = (scores(&split.data.train), scores(&split.holdout)) else {
+        return BTreeMap::new();
+    };
+    let curve = fit_platt(&train, &split.data.train.target);
+    let predicted: Vec<f64> = holdout.iter().map(|score| curve.apply(*score)).collect();
+    probability_metrics(&split.holdout.target, &predicted)
+}
+
+fn snapshots(
+    model: &FittedModel,
+    dated: &[DatedRows],
+    timeline: &Timeline,
+) -> Result<Vec<SnapshotEvaluation>, TrainingError> {
+    let evaluate = |rows: &DatedRows| {
+        let predicted = probabilities(model, &rows.features)?;
+        let role = if rows.as_of == timeline.holdout {
+            "holdout"
+        } else if Some(rows.as_of) == timeline.calibration {
+            "calibration"
+        } else {
+            "fit"
+        };
+        Ok(SnapshotEvaluation::of(rows.as_of, role, &rows.target, &predicted))
+    };
+    dated.iter().map(evaluate).collect()
+}
+
 fn population(active_days: u32) -> String {
     format!("customers with a purchase in the last {active_days} days")
+}
+
+/// The features of a recipe and the attributes that join them.
+fn all_columns(names: Option<&[String]>, own: Option<&OwnColumns>) -> Vec<ColumnChoice> {
+    let mut choices = columns(names);
+    for name in own.iter().flat_map(|own| own.schema.names()) {
+        if choices.iter().all(|choice| choice.name != name) {
+            choices.push(ColumnChoice { name: name.to_owned(), transform: Transform::Identity });
+        }
+    }
+    choices
 }
 
 /// The features of a recipe (all when it names none), each with the scale that suits its unit:

@@ -58,6 +58,7 @@ async fn a_profile_counts_all_lines() {
         currency: "GBP",
         lines: [],
         next_page_token: "",
+        attributes: [],
     }
     "#);
 }

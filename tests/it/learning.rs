@@ -4,7 +4,8 @@ use patron::grpc::proto::*;
 
 use crate::app::{TestApp, customer_ids, instant, version_selector};
 use crate::failure::told;
-use crate::fixture::{small_shop, small_shop_server};
+use crate::fixture::{SHOP_RECIPES, small_shop, small_shop_server};
+use crate::shop;
 
 fn recipe(kind: &str, algorithm: &str, more: &str) -> String {
     format!(
@@ -131,4 +132,55 @@ async fn recency_frequency_and_monetary_value_become_scores_and_names() {
     assert_eq!((answer.cells[2].as_str(), answer.recency_scores[2]), ("", 0));
     assert_eq!(answer.reasons[2].reasons[0].code, "NO_HISTORY");
     assert_eq!(answer.naming_version, "1");
+}
+
+/// The lines from `day` on, each of another customer, store and quantity.
+fn with_another_future(csv: &str, day: &str) -> String {
+    let mut lines = csv.lines();
+    let header = lines.next().unwrap();
+    let is_future = |line: &&str| line.split(',').nth(3).unwrap() >= day;
+    let customers: Vec<&str> =
+        lines.clone().filter(is_future).map(|line| line.split(',').next().unwrap()).collect();
+    assert!(customers.len() > 500);
+    let mut others = customers.iter().rev();
+    let mut text = format!("{header}\n");
+    for line in lines {
+        if !is_future(&line) {
+            text.push_str(&format!("{line}\n"));
+            continue;
+        }
+        let mut cells: Vec<&str> = line.split(',').collect();
+        cells[0] = others.next().unwrap();
+        cells[6] = "7";
+        cells[9] = if cells[9] == "north" { "south" } else { "north" };
+        text.push_str(&format!("{}\n", cells.join(",")));
+    }
+    text
+}
+
+#[tokio::test]
+async fn another_future_leaves_every_model_as_it_was() {
+    let day = "2024-01-16";
+    let csv = shop::csv();
+    let mut digests = Vec::new();
+    for text in [csv.clone(), with_another_future(&csv, day)] {
+        let app = TestApp::empty().await;
+        let path = app.file("shop.csv", text);
+        app.import(&path, shop::MAPPING).await;
+        let mut of_all = Vec::new();
+        for (model, recipe) in SHOP_RECIPES {
+            let request = CreateTrainingJobRequest {
+                model: model.to_owned(),
+                recipe_toml: Some(recipe.to_owned()),
+                as_of: Some(instant(day)),
+                ..Default::default()
+            };
+            let result = app.train_as(request).await.result.unwrap();
+            let version = app.version(model, result.version).await;
+            of_all.push((model, version.model_digest, version.evaluation_json));
+        }
+        digests.push(of_all);
+    }
+    let [one, other] = digests.try_into().unwrap();
+    assert_eq!(one, other);
 }

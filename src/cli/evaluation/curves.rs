@@ -1,8 +1,8 @@
 //! Probabilities on the hold-out: metrics, deciles, calibration and what weighs most.
 
 use crate::metrics::Measure;
-use crate::model::Condition;
-use crate::training::ProbabilityEvaluation;
+use crate::model::{ColumnEvidence, Condition};
+use crate::training::{ColumnSummary, ProbabilityEvaluation};
 
 use super::super::figure::{count, figure, metric, percent};
 use super::super::table::Table;
@@ -14,19 +14,79 @@ const RULES_SHOWN: usize = 3;
 
 /// The whole evaluation, for people.
 pub(super) fn text(evaluation: &ProbabilityEvaluation, metrics: &Table) -> String {
-    let ProbabilityEvaluation { holdout, rows, positives, calibration, .. } = evaluation;
-    let rate = *positives as f64 / (*rows).max(1) as f64;
-    let head = format!(
-        "held out: {} customers as of {holdout}, {} with the event ({}); calibration: {calibration}",
-        count(*rows as u64),
-        count(*positives as u64),
-        percent(rate),
-    );
-    let (deciles, reliability) = (deciles(evaluation), reliability(evaluation));
+    let head = head(evaluation);
+    let suspects: String = evaluation.suspects.iter().map(suspect).collect();
     let notes: String = evaluation.notes.iter().map(|note| format!("\n{note}")).collect();
+    let (deciles, reliability) = (deciles(evaluation), reliability(evaluation));
+    let (columns, folds) = (columns(evaluation), folds(evaluation));
     let (intervals, weights) = (intervals(evaluation), weights(evaluation));
     let rules = rules(evaluation);
-    format!("{head}{notes}\n\n{metrics}\n{intervals}{deciles}\n{reliability}\n{weights}{rules}")
+    format!(
+        "{head}{suspects}{notes}\n\n{columns}{metrics}\n{folds}{intervals}{deciles}\n{reliability}\n{weights}{rules}"
+    )
+}
+
+fn head(evaluation: &ProbabilityEvaluation) -> String {
+    let ProbabilityEvaluation { holdout, rows, positives, calibration, folds, .. } = evaluation;
+    let cases = if evaluation.columns.is_empty() { "customers" } else { "rows" };
+    let how = match holdout {
+        Some(as_of) => format!("held out: {} {cases} as of {as_of}", count(*rows as u64)),
+        None => {
+            let rows = count(*rows as u64);
+            format!("cross-validated: {rows} {cases} in {} parts", folds.len())
+        }
+    };
+    let share = percent(*positives as f64 / (*rows).max(1) as f64);
+    let events = count(*positives as u64);
+    format!("{how}, {events} with the event ({share}); calibration: {calibration}")
+}
+
+fn suspect(column: &ColumnEvidence) -> String {
+    let ColumnEvidence { column, information_value, roc_auc } = column;
+    format!(
+        "\n{column} alone has an information value of {information_value:.2} and ranks with {roc_auc:.3}: see that it was known before the outcome"
+    )
+}
+
+/// The columns that the caller brought, as they were taken; nothing for derived features alone.
+fn columns(evaluation: &ProbabilityEvaluation) -> String {
+    if evaluation.columns.is_empty() {
+        return String::new();
+    }
+    format!("{}\n", columns_table(&evaluation.columns, &evaluation.left_out))
+}
+
+/// Columns with their types, and those that are left out.
+pub(in crate::cli) fn columns_table(
+    columns: &[ColumnSummary],
+    left_out: &[(String, String)],
+) -> Table {
+    let mut table = Table::new(["column", "type", ">levels", ">missing"]);
+    for column in columns {
+        let levels = if column.levels > 0 { column.levels.to_string() } else { "-".to_owned() };
+        let kind = column.kind.as_str().to_owned();
+        table.row([column.name.clone(), kind, levels, percent(column.missing)]);
+    }
+    for (name, reason) in left_out {
+        table.row([name.clone(), format!("left out: {reason}"), "-".to_owned(), "-".to_owned()]);
+    }
+    table
+}
+
+/// The parts of a cross-validation.
+fn folds(evaluation: &ProbabilityEvaluation) -> String {
+    let mut table = Table::new([">part", ">rows", ">events", ">roc_auc", ">log_loss"]);
+    let option = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), metric);
+    for (number, fold) in evaluation.folds.iter().enumerate() {
+        table.row([
+            (number + 1).to_string(),
+            count(fold.rows as u64),
+            count(fold.positives as u64),
+            option(fold.roc_auc),
+            option(fold.log_loss),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("{table}\n") }
 }
 
 /// How sure the metrics are, and the difference to the champion; nothing where neither was kept.

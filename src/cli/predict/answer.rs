@@ -170,7 +170,12 @@ impl Answer {
                     feature => feature.to_owned(),
                 };
                 let is_feature = !reason.feature.is_empty();
-                let value = if is_feature { figure(reason.value) } else { String::new() };
+                let value = match reason.text.as_str() {
+                    "" if !is_feature => String::new(),
+                    "" if reason.value.is_nan() => "missing".to_owned(),
+                    "" => figure(reason.value),
+                    text => text.to_owned(),
+                };
                 let moved =
                     if is_feature { format!("{:+.3}", reason.contribution) } else { String::new() };
                 table.row([name.clone(), told, value, moved]);
@@ -300,6 +305,7 @@ fn reason_json(reason: &Reason) -> Value {
         "code": reason.code,
         "feature": given(&reason.feature),
         "value": reason.value,
+        "text": given(&reason.text),
         "contribution": reason.contribution,
     })
 }

@@ -7,7 +7,10 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::grpc::proto::{FeatureBlock, feature_block::Values};
+use crate::grpc::proto::{
+    FeatureBlock, StringValues, TableBlock, TableColumn, feature_block::Values, table_column,
+};
+use crate::ingest::{ReadFileError, TableFile};
 
 use super::super::exit::Failure;
 
@@ -21,9 +24,16 @@ pub(super) enum Rows {
     Customers(Vec<String>),
     /// Feature vectors.
     Features(FeatureBlock),
+    /// Rows of a table, and what they are called where a column tells.
+    Table(TableBlock, Option<Vec<String>>),
 }
 
 impl Rows {
+    /// Reads the rows of a table; `id` is the column that tells what they are called.
+    pub(super) fn table(path: &Path, id: Option<&str>) -> Result<Self, Failure> {
+        table(path, id).map_err(|problem| Failure::data(path, problem))
+    }
+
     /// Reads feature vectors from a CSV file.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let file = File::open(path).map_err(|error| Failure::data(path, error))?;
@@ -35,8 +45,10 @@ impl Rows {
     pub(super) fn names(&self) -> RowNames {
         match self {
             Self::Customers(ids) => RowNames::Customers(ids.clone()),
-            Self::Features(block) => {
-                RowNames::Numbers((1..=block.row_count).map(|row| row.to_string()).collect())
+            Self::Table(_, Some(names)) => RowNames::Customers(names.clone()),
+            Self::Features(FeatureBlock { row_count, .. })
+            | Self::Table(TableBlock { row_count, .. }, None) => {
+                RowNames::Numbers((1..=*row_count).map(|row| row.to_string()).collect())
             }
         }
     }
@@ -106,6 +118,40 @@ fn block(source: impl Read) -> Result<FeatureBlock, String> {
     }
     let values = Some(Values::F32Le(Bytes::from(bytes)));
     Ok(FeatureBlock { columns, row_count, values, schema_digest: String::new() })
+}
+
+fn table(path: &Path, id: Option<&str>) -> Result<Rows, String> {
+    let told = |error: ReadFileError| error.to_string();
+    let mut file = TableFile::open(path).map_err(told)?;
+    let header = file.header().to_vec();
+    let id = match id {
+        None => None,
+        Some(id) => {
+            let place = header.iter().position(|name| name == id);
+            Some(place.ok_or_else(|| format!("--id: expected one of {}", header.join(", ")))?)
+        }
+    };
+    let mut columns = vec![Vec::new(); header.len()];
+    let (mut names, mut row_count) = (Vec::new(), 0);
+    while file.read().map_err(told)? {
+        row_count += 1;
+        for (place, column) in columns.iter_mut().enumerate() {
+            column.push(file.key(place).map_err(told)?.unwrap_or_default().into_owned());
+        }
+        if let Some(id) = id {
+            names.push(file.key(id).map_err(told)?.unwrap_or_default().into_owned());
+        }
+    }
+    if !(1..=MOST_ROWS).contains(&row_count) {
+        return Err(format!("expected 1 to {MOST_ROWS} rows, found {row_count}"));
+    }
+    let column = |(name, values): (String, Vec<String>)| TableColumn {
+        name,
+        values: Some(table_column::Values::Texts(StringValues { values })),
+        missing: Vec::new(),
+    };
+    let columns = header.into_iter().zip(columns).map(column).collect();
+    Ok(Rows::Table(TableBlock { columns, row_count }, id.map(|_| names)))
 }
 
 #[cfg(test)]

@@ -113,6 +113,7 @@ fn reasons<T>(row: &Row<T>) -> proto::RowReasons {
         feature: reason.column.clone(),
         value: reason.value,
         contribution: reason.contribution,
+        text: reason.level.clone().unwrap_or_default(),
     });
     proto::RowReasons { reasons: note.into_iter().chain(features).collect() }
 }

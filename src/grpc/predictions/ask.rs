@@ -6,7 +6,9 @@ use crate::model::ModelKind;
 use crate::serving::{self, Question};
 use crate::transaction::CustomerId;
 
-use crate::grpc::convert::{check_rows, feature_rows, line, model_name, selector, time};
+use crate::grpc::convert::{
+    check_rows, feature_rows, line, model_name, selector, table_rows, time,
+};
 use crate::grpc::proto;
 use crate::grpc::status::{from_customer_id, from_line, invalid_field, rpc_status};
 
@@ -24,16 +26,18 @@ pub(super) enum Input {
     CustomerIds(proto::CustomerIds),
     Features(proto::FeatureBlock),
     Histories(proto::CustomerLines),
+    Table(proto::TableBlock),
 }
 
 macro_rules! input_from {
-    ($module:ident) => {
+    ($module:ident $(, $table:ident)?) => {
         impl From<proto::$module::Input> for Input {
             fn from(input: proto::$module::Input) -> Self {
                 match input {
                     proto::$module::Input::CustomerIds(ids) => Self::CustomerIds(ids),
                     proto::$module::Input::Features(block) => Self::Features(block),
                     proto::$module::Input::Histories(lines) => Self::Histories(lines),
+                    $(proto::$module::Input::$table(table) => Self::Table(table),)?
                 }
             }
         }
@@ -42,8 +46,8 @@ macro_rules! input_from {
 
 input_from!(assign_segments_request);
 input_from!(assign_rfm_request);
-input_from!(predict_churn_request);
-input_from!(predict_propensity_request);
+input_from!(predict_churn_request, Table);
+input_from!(predict_propensity_request, Table);
 
 /// A question about the rows that hold, and the rows that do not.
 pub(super) struct Asked {
@@ -58,13 +62,19 @@ pub(super) struct Asked {
 /// Checks a request; a row that does not hold is left out and told of.
 pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Asked, Status> {
     let Head { model, selector: wire_selector, input, as_of, explain } = head;
-    let missing =
-        || invalid_field("input", "expected customer_ids, features or histories, found none");
+    let missing = || {
+        invalid_field("input", "expected customer_ids, features, histories or a table, found none")
+    };
     let (rows, kept, errors, input) = match input.ok_or_else(missing)? {
         Input::CustomerIds(ids) => customers(ids)?,
         Input::Histories(histories) => what_if(histories, currency)?,
-        Input::Features(_) if as_of.is_some() => {
-            return Err(invalid_field("as_of", "expected none with features: they have their own"));
+        Input::Features(_) | Input::Table(_) if as_of.is_some() => {
+            let problem = "expected none with features or a table: they have their own";
+            return Err(invalid_field("as_of", problem));
+        }
+        Input::Table(block) => {
+            let table = table_rows(block)?;
+            (table.rows, (0..table.rows).collect(), Vec::new(), serving::Input::Table(table))
         }
         Input::Features(block) => {
             let rows = feature_rows(block)?;

@@ -38,7 +38,7 @@ pub(super) fn answer(
     };
     let levels = check_levels(levels)?;
     let horizon = horizon.map_or(fitted.horizon(), |horizon| horizon as usize);
-    let known: Vec<SeriesKey> = fitted.keys().cloned().collect();
+    let known: Vec<SeriesKey> = fitted.keys().into_iter().cloned().collect();
     let asked: Vec<SeriesKey> = match series.len() {
         0 => known.clone(),
         rows if rows > MOST_ROWS => {
@@ -154,13 +154,17 @@ fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
             IntervalSource::Formula => proto::IntervalSource::Formula,
             _ => proto::IntervalSource::Conformal,
         } as i32,
-        backtest_coverage: None,
+        backtest_coverage: interval.backtest_coverage,
+    };
+    let weight = |one: &crate::model::MemberWeight| proto::MethodWeight {
+        method: one.member.clone(),
+        weight: one.weight,
     };
     proto::SeriesForecast {
         key: Some(wire_series_key(&forecast.key)),
         mean: forecast.mean.clone(),
         intervals: forecast.intervals.iter().map(interval).collect(),
-        weights: Vec::new(),
+        weights: forecast.weights.iter().map(weight).collect(),
         method: forecast.method.algorithm.to_string(),
         fallback_reason: forecast.method.fallback.clone().unwrap_or_default(),
         backtest_mase: forecast.backtest_mase,

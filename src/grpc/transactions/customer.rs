@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use tonic::Status;
 
 use crate::app::App;
-use crate::store::{Reader, StoreError};
+use crate::store::{NamedAttributes, Reader, StoreError};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, Money, OrderKey, Quantity, Timestamp,
 };
@@ -30,12 +30,14 @@ pub(super) fn get(
     let history = reader.history(&id).map_err(fail)?;
     let current: Vec<&HistoryLine> =
         history.lines().iter().filter(|line| line.is_current()).collect();
-    if current.is_empty() {
+    let attributes = reader.attribute_rows(&id).map_err(fail)?;
+    if current.is_empty() && attributes.is_empty() {
         let message = "there is no customer of this id; nothing was ever stored or all was erased";
         return Err(not_found("CUSTOMER_NOT_FOUND", "patron.v1.Customer", &customer_id, message));
     }
     let mut profile = profile(&current, &history);
     profile.customer_id = customer_id;
+    profile.attributes = attributes.into_iter().map(wire_attributes).collect();
     profile.currency = app.config().currency.clone();
     (profile.lines, profile.next_page_token) =
         lines(app, &mut reader, &id, (start, page.size), current.len())?;
@@ -74,6 +76,20 @@ fn profile(current: &[&HistoryLine], history: &CustomerHistory) -> proto::Custom
             .thousandths(),
         margin_micros: margin.map(Money::micros),
         ..proto::Customer::default()
+    }
+}
+
+fn wire_attributes(row: NamedAttributes) -> proto::CustomerAttributes {
+    let NamedAttributes { table, valid_from, valid_to, values } = row;
+    let bounded = |instant: Timestamp| {
+        let is_open = instant == Timestamp::MIN || instant == Timestamp::MAX;
+        (!is_open).then(|| wire_time(instant))
+    };
+    proto::CustomerAttributes {
+        table,
+        valid_from: bounded(valid_from),
+        valid_to: bounded(valid_to),
+        values: values.into_iter().collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use crate::app::App;
-use crate::ingest::{ImportRequest, Mapping};
+use crate::ingest::{ImportRequest, check_mapping};
 use crate::jobs::JobPayload;
 use crate::store::JobRow;
 use crate::transaction::{ImportReport, Refusal};
@@ -36,7 +36,7 @@ pub(super) fn create(
         let problem = format!("expected 0 to 100, found {limit}");
         return Err(invalid_field("max_refused_percent", problem));
     }
-    Mapping::parse(&mapping_toml).map_err(|error| from_mapping(&error))?;
+    check_mapping(&mapping_toml).map_err(|error| from_mapping(&error))?;
     let path = required_path("source_uri", &source_uri)?;
     let path = app.allowed_path(path).map_err(|error| from_path(&error))?;
     if !path.is_file() {

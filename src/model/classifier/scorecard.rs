@@ -6,8 +6,9 @@ use super::objective::Coefficients;
 use super::validation::{Held, best_of};
 use super::{ClassifierEstimator, Verdict};
 use crate::dataset::{Dataset, FeatureMatrix, SupervisedData};
+use crate::metrics::roc_auc;
 use crate::model::preprocessing::locate_columns;
-use crate::model::woe::{Binning, Cell, Column, Encoder, Settings, Strength};
+use crate::model::woe::{Binning, Cell, Column, Encoder, Encoding, Settings, Strength};
 use crate::model::{FitError, FitRun, logistic};
 
 /// Penalties that are tried where none is given.
@@ -95,12 +96,7 @@ fn fit_with(
     let columns: Vec<Place> =
         locate_columns(&names, &part.features)?.into_iter().map(place).collect();
     let values: Vec<Values> = columns.iter().map(|column| column.values(&part.features)).collect();
-    let bins = Settings {
-        binning: Binning::Supervised,
-        max_bins: settings.max_bins.unwrap_or(8),
-        min_bin_share: 0.02,
-        monotone: false,
-    };
+    let bins = bins(settings.max_bins);
     let taken: Vec<Column<'_>> = values.iter().map(Values::column).collect();
     let encoder = Encoder::fit(&taken, &part.target, None, &bins, run)?;
     let mut card = Scorecard {
@@ -122,6 +118,107 @@ fn fit_with(
     card.coefficients = Coefficients { slopes: fit.coefficients, intercept: fit.intercept };
     let (converged, iterations) = (fit.converged, fit.iterations as u64);
     Ok((card, Verdict { converged, iterations, notes: Vec::new() }))
+}
+
+/// What one column alone says of the outcome, by weights of evidence.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ColumnEvidence {
+    /// The column.
+    pub column: String,
+    /// Its information value; see [`Strength`] for what is much.
+    pub information_value: f64,
+    /// Area under the ROC curve of its weights of evidence on the same rows, 0.5 to 1.
+    pub roc_auc: f64,
+}
+
+impl ColumnEvidence {
+    /// Area under the ROC curve above which a column says more than one honestly can.
+    const SUSPECT_AUC: f64 = 0.95;
+
+    /// Whether it says so much that it may have been filled in after the outcome was known: an
+    /// information value above 0.5 (Siddiqi 2006), or an area above 0.95.
+    pub fn is_suspect(&self) -> bool {
+        Strength::of(self.information_value) == Strength::Suspicious
+            || self.roc_auc > Self::SUSPECT_AUC
+    }
+}
+
+/// What each of the named columns alone says of the outcome, the strongest first.
+///
+/// # Errors
+/// When a column is not there, all rows have one outcome, or `run` was cancelled.
+pub fn column_evidence(
+    rows: &Dataset,
+    names: &[&str],
+    run: &FitRun<'_>,
+) -> Result<Vec<ColumnEvidence>, FitError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let place = |index| Place { index, levels: rows.features.levels(index).len() as u32 };
+    let places = locate_columns(names, &rows.features)?.into_iter().map(place);
+    let places: Vec<Place> = places.collect();
+    let values: Vec<Values> = places.iter().map(|place| place.values(&rows.features)).collect();
+    let columns: Vec<Column<'_>> = values.iter().map(Values::column).collect();
+    let encoder = Encoder::fit(&columns, &rows.target, None, &bins(None), run)?;
+    let of = |(((place, encoding), values), name): (((&Place, &Encoding), &Values), &&str)| {
+        let evidence = |row| encoding.woe(place.cell(row)).unwrap_or_default();
+        let scores: Vec<f64> = rows.features.iter_rows().map(evidence).collect();
+        let binned = area(&scores, &rows.target);
+        ColumnEvidence {
+            column: (*name).to_owned(),
+            information_value: encoding.information,
+            roc_auc: binned.max(values.area(&rows.target)),
+        }
+    };
+    let named = places.iter().zip(&encoder.columns).zip(&values).zip(names);
+    let mut evidence: Vec<ColumnEvidence> = named.map(of).collect();
+    evidence.sort_by(|a, b| b.information_value.total_cmp(&a.information_value));
+    Ok(evidence)
+}
+
+/// Area under the ROC curve, in the direction that is better.
+fn area(scores: &[f64], target: &[bool]) -> f64 {
+    let area = roc_auc(scores, target).unwrap_or(0.5);
+    area.max(1.0 - area)
+}
+
+impl Values {
+    /// How well the values rank as they are, missing numbers left out; categories by their share of
+    /// events. Bins hide a value that tells the outcome for sure: they join those of one outcome
+    /// with their neighbours.
+    fn area(&self, target: &[bool]) -> f64 {
+        match self {
+            Self::Numbers(values) => {
+                let known = values.iter().zip(target).filter(|(value, _)| !value.is_nan());
+                let (values, target): (Vec<f64>, Vec<bool>) =
+                    known.map(|(value, event)| (f64::from(*value), *event)).unzip();
+                area(&values, &target)
+            }
+            Self::Codes(codes) => {
+                let levels = codes.iter().max().map_or(0, |most| *most as usize + 1);
+                let mut counts = vec![(0.5, 1.0); levels];
+                for (code, event) in codes.iter().zip(target) {
+                    if let Some((events, rows)) = counts.get_mut(*code as usize) {
+                        *events += f64::from(u8::from(*event));
+                        *rows += 1.0;
+                    }
+                }
+                let share = |code: &u32| counts.get(*code as usize).map_or(0.5, |(e, n)| e / n);
+                area(&codes.iter().map(share).collect::<Vec<f64>>(), target)
+            }
+        }
+    }
+}
+
+/// How columns are cut, into at most `most` bins.
+fn bins(most: Option<usize>) -> Settings {
+    Settings {
+        binning: Binning::Supervised,
+        max_bins: most.unwrap_or(8),
+        min_bin_share: 0.02,
+        monotone: false,
+    }
 }
 
 impl Place {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GateRule, SnapshotRule, default_seed};
+use super::{GateRule, SnapshotRule, TableRecipe, default_seed};
 use crate::model::{ClassifierAlgorithm, ClassifierSettings, ModelKind};
 
 /// Whether customers stop buying, or buy anything or something.
@@ -16,18 +16,24 @@ pub struct EventRecipe {
     /// Seed.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// Customers who bought in so many days before the as-of date.
-    pub active_days: u32,
+    /// Customers who bought in so many days before the as-of date. Not with a table; so for the
+    /// next four.
+    pub active_days: Option<u32>,
     /// The event happens within so many days, or does not.
-    pub horizon_days: u32,
+    pub horizon_days: Option<u32>,
     /// Propensity: only purchases of this product count.
     pub product: Option<String>,
     /// Propensity: only purchases from this category (the first part of the path) count.
     pub category: Option<String>,
-    /// Past as-of dates to learn from.
+    /// Past as-of dates to learn from; the defaults of [`SnapshotRule`] when absent.
+    pub snapshots: Option<SnapshotRule>,
+    /// Learn from a table of cases instead of transactions.
+    pub table: Option<TableRecipe>,
+    /// Attributes of customers that join the features as they held at each date; `*` for all. Not
+    /// with a table.
     #[serde(default)]
-    pub snapshots: SnapshotRule,
-    /// Features to use; all when absent.
+    pub attributes: Vec<String>,
+    /// Features to use, attributes aside; all when absent.
     pub columns: Option<Vec<String>>,
     /// See [`ClassifierSettings::l2`]; so for the settings below.
     pub l2: Option<f64>,
@@ -64,6 +70,11 @@ pub struct EventRecipe {
 }
 
 impl EventRecipe {
+    /// The population and the horizon in days; 0 beside a table only, see [`super::Recipe::parse`].
+    pub fn days(&self) -> (u32, u32) {
+        (self.active_days.unwrap_or_default(), self.horizon_days.unwrap_or_default())
+    }
+
     /// Who learns.
     pub fn algorithm(&self, kind: ModelKind) -> ClassifierAlgorithm {
         let default = match kind {
@@ -94,15 +105,10 @@ impl EventRecipe {
     }
 
     pub(super) fn problems(&self, kind: ModelKind) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut days = |name: &str, value: u32| {
-            if !(1..=3650).contains(&value) {
-                problems.push(format!("{name}: expected 1 to 3650 days, found {value}"));
-            }
+        let mut problems = match &self.table {
+            Some(table) => self.table_problems(table),
+            None => self.window_problems(),
         };
-        days("active_days", self.active_days);
-        days("horizon_days", self.horizon_days);
-        self.snapshots.check(&mut days);
         if self.product.is_some() && self.category.is_some() {
             problems.push("product, category: give one scope, not both".to_owned());
         }
@@ -115,6 +121,36 @@ impl EventRecipe {
         {
             let read = algorithm.settings().join(", ");
             problems.push(format!("{given}: {name} does not read it; it reads {read}"));
+        }
+        problems
+    }
+
+    fn window_problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut days = |name: &str, value: u32| {
+            if !(1..=3650).contains(&value) {
+                problems.push(format!("{name}: expected 1 to 3650 days, found {value}"));
+            }
+        };
+        let (active_days, horizon_days) = self.days();
+        days("active_days", active_days);
+        days("horizon_days", horizon_days);
+        self.snapshots.unwrap_or_default().check(&mut days);
+        problems
+    }
+
+    fn table_problems(&self, table: &TableRecipe) -> Vec<String> {
+        let mut problems = table.problems();
+        let given = [
+            ("active_days", self.active_days.is_some()),
+            ("horizon_days", self.horizon_days.is_some()),
+            ("product", self.product.is_some()),
+            ("category", self.category.is_some()),
+            ("snapshots", self.snapshots.is_some()),
+            ("attributes", !self.attributes.is_empty()),
+        ];
+        for (name, _) in given.iter().filter(|(_, is_given)| *is_given) {
+            problems.push(format!("{name}: expected none beside a table, which has its own rows"));
         }
         problems
     }

@@ -64,6 +64,12 @@ impl Aliases {
         self.0.insert(alias, Alias { version, previous, moved_at: Timestamp::now() });
     }
 
+    /// No alias was at this version before; whether one was.
+    pub(super) fn forget(&mut self, version: Version) -> bool {
+        let was_there = self.0.values_mut().filter(|alias| alias.previous == Some(version));
+        was_there.map(|alias| alias.previous = None).count() > 0
+    }
+
     pub(super) fn remove(&mut self, alias: &AliasName) -> Option<Alias> {
         self.0.remove(alias)
     }

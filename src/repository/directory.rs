@@ -248,11 +248,16 @@ impl ModelRepository {
     ) -> Result<(), RepositoryError> {
         let folder = self.version_folder(model, version)?;
         let _lock = self.lock(model)?;
-        if let Some(alias) = self.aliases(model)?.of_version(version) {
+        let mut aliases = self.aliases(model)?;
+        if let Some(alias) = aliases.of_version(version) {
             let alias = alias.clone();
             return Err(RepositoryError::InUse { model: model.clone(), version, alias });
         }
         self.note_number(model, self.last_number(model)?)?;
+        // First, so that no alias can roll back to what is gone.
+        if aliases.forget(version) {
+            self.write_aliases(model, &aliases)?;
+        }
         // Renamed first, so that nobody sees half a version.
         let unfinished = self.folder(model).join(unfinished_name());
         fs::rename(&folder, &unfinished).map_err(at(&folder))?;
@@ -330,12 +335,17 @@ impl ModelRepository {
             return Err(RepositoryError::Etag { model: model.clone(), expected, found });
         }
         let outcome = change(&mut aliases);
+        self.write_aliases(model, &aliases)?;
+        Ok(outcome)
+    }
+
+    /// Under the lock only.
+    fn write_aliases(&self, model: &ModelName, aliases: &Aliases) -> Result<(), RepositoryError> {
         let path = self.folder(model).join("aliases.json");
-        let text = serde_json::to_string_pretty(&aliases).map_err(|error| {
+        let text = serde_json::to_string_pretty(aliases).map_err(|error| {
             RepositoryError::File { path: path.clone(), problem: error.to_string() }
         })?;
-        replace(&path, text.as_bytes())?;
-        Ok(outcome)
+        replace(&path, text.as_bytes())
     }
 
     /// Held while a version gets its number or an alias moves, against other processes too.

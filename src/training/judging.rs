@@ -167,7 +167,7 @@ impl Judged<'_> {
             None => Gate {
                 passed: true,
                 reason: format!(
-                    "beats its baselines and does not lose to champion {version} in {name}{sure}"
+                    "beats its baselines and does not lose to champion {version} by the figure of {name}{sure}"
                 ),
             },
         }

@@ -95,7 +95,14 @@ async fn a_version_in_use_stays_and_numbers_are_not_given_twice() {
     };
     assert_eq!(delete(1).await.unwrap_err(), "FAILED_PRECONDITION VERSION_IN_USE");
     assert_eq!(challenger(&app, "forecast").await, 2);
+    for version in [2, 1] {
+        let steady = alias_to("forecast", "steady", version, "");
+        app.models().set_model_alias(steady).await.unwrap();
+    }
     delete(2).await.unwrap();
+    let aliases = model(&app, "forecast").await.aliases;
+    let steady = aliases.iter().find(|alias| alias.alias == "steady").unwrap();
+    assert_eq!((steady.version, steady.previous_version), (1, 0), "nothing to roll back to");
     let missing = "NOT_FOUND VERSION_NOT_FOUND patron.v1.ModelVersion \"forecast/2\"";
     assert_eq!(delete(2).await.unwrap_err(), missing);
     assert_eq!(challenger(&app, "forecast").await, 3);

@@ -21,6 +21,17 @@ pub enum Value<'a> {
     Text(&'a str),
 }
 
+impl Value<'_> {
+    /// Whether nothing is known: no value, or a text such as `NA` or `null`.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Missing => true,
+            Self::Text(text) => is_missing(text),
+            Self::Number(_) | Self::Flag(_) => false,
+        }
+    }
+}
+
 /// What the values of a column are.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]

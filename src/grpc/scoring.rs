@@ -203,6 +203,10 @@ fn check_model(app: &App, row: usize, wanted: proto::ScoringModel) -> Result<Sco
         );
         return Err(invalid("WRONG_MODEL_KIND", format!("models[{row}]"), problem));
     }
+    if served.manifest().feature_schema.is_none() {
+        let problem = format!("{model} was trained on a table and knows no customers");
+        return Err(invalid("WRONG_MODEL_KIND", format!("models[{row}]"), problem));
+    }
     Ok(match selector {
         Selector::Version(version) => ScoringModel { model, version: Some(version), alias: None },
         Selector::Alias(alias) => ScoringModel { model, version: None, alias: Some(alias) },

@@ -14,7 +14,7 @@ use super::convert::{Page, check_request_id, required_model, time, wire_metric, 
 use super::jobs::{self, JobHead, ListOf, Watched};
 use super::proto::{self, training_service_server::TrainingService};
 use super::repeat::{fingerprint, reused};
-use super::status::{from_path, from_recipe, from_repository, from_store};
+use super::status::{from_path, from_recipe, from_repository, from_store, invalid};
 
 /// Serves trainings.
 #[derive(Clone, Debug)]
@@ -113,6 +113,11 @@ fn create(
     };
     let recipe = Recipe::parse(&text).map_err(|error| from_recipe(&error))?;
     if let Some((_, table)) = recipe.table() {
+        // The job opens the path as it stands in the recipe, maybe in another directory.
+        if !table.path.is_absolute() {
+            let problem = format!("table.path: expected an absolute path, found {:?}", table.path);
+            return Err(invalid("INVALID_RECIPE", "recipe_toml", problem));
+        }
         app.allowed_path(&table.path).map_err(|error| from_path(&error))?;
     }
     let as_of = as_of.as_ref().map(time);

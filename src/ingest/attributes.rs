@@ -152,7 +152,8 @@ pub(super) fn import_attributes(
         }
     });
     let customers = customers.len() as u64;
-    store.put_attributes(&mapping.table, &columns.schema, &mut next, import_id, |mut outcome| {
+    let planned = (mapping.table.as_str(), &columns.schema);
+    store.put_attributes(planned, &known, &mut next, import_id, |mut outcome| {
         outcome.customers = customers;
         report.finish(&name, sha256, "attributes", outcome)
     })

@@ -341,7 +341,7 @@ pub(super) fn fingerprint(cells: &[u8]) -> u64 {
 
 /// A number that names something. The number itself is not repeated in the fault: it may be a
 /// customer's.
-fn whole_text(cell: Cell<'_>) -> Result<String, Fault> {
+pub(super) fn whole_text(cell: Cell<'_>) -> Result<String, Fault> {
     let whole = match cell {
         Cell::Int(value) => Some(value.to_string()),
         Cell::UInt(value) => Some(value.to_string()),
@@ -368,7 +368,7 @@ fn whole_text(cell: Cell<'_>) -> Result<String, Fault> {
     })
 }
 
-fn decimal_text(unscaled: i128, scale: i8) -> String {
+pub(super) fn decimal_text(unscaled: i128, scale: i8) -> String {
     let Ok(places @ 1..) = usize::try_from(scale) else {
         let zeros = usize::from(scale.unsigned_abs());
         return format!("{unscaled}{:0<zeros$}", "");

@@ -15,7 +15,7 @@ use super::file::{ReadFileError, format_of};
 use super::mapping::FileFormat;
 use super::parquet_file::column::Column;
 use super::parquet_file::contained;
-use super::row::Cell;
+use super::row::{Cell, decimal_text, whole_text};
 
 /// A table that is read from its first row to its last.
 pub struct TableFile {
@@ -42,13 +42,15 @@ impl TableFile {
             FileFormat::Csv => Self::csv(path)?,
             FileFormat::Parquet => Self::parquet(file)?,
         };
-        for (at, name) in table.header.iter().enumerate() {
-            let found = table.header.iter().filter(|other| *other == name).count();
-            if found > 1 && table.header.iter().position(|other| other == name) == Some(at) {
-                return Err(ReadFileError::AmbiguousColumn { column: name.clone(), found });
+        let mut names: Vec<&String> = table.header.iter().collect();
+        names.sort_unstable();
+        match names.chunk_by(|a, b| a == b).find(|same| same.len() > 1) {
+            Some(same) => {
+                let column = same.first().map(|name| (*name).clone()).unwrap_or_default();
+                Err(ReadFileError::AmbiguousColumn { column, found: same.len() })
             }
+            None => Ok(table),
         }
-        Ok(table)
     }
 
     fn csv(path: &Path) -> Result<Self, ReadFileError> {
@@ -141,17 +143,42 @@ impl TableFile {
         })
     }
 
-    /// A cell as a key; `None` where it is missing.
+    /// A cell as a key: a text without the spaces around it, or a whole number in full; `None`
+    /// where it is missing.
+    ///
+    /// # Errors
+    /// [`ReadFileError::Value`] for another number or type, or when it is text in another encoding
+    /// than UTF-8.
+    pub fn key(&self, column: usize) -> Result<Option<Cow<'_, str>>, ReadFileError> {
+        let text = match self.cell(column) {
+            Cell::Null => return Ok(None),
+            Cell::Text(text) => text,
+            Cell::Bytes(bytes) => text_of(bytes, self.row, column)?,
+            cell => {
+                let found = || "a value that is none".to_owned();
+                let whole = whole_text(cell).map(|whole| Some(Cow::Owned(whole)));
+                return whole.map_err(|_| self.wrong(column, "a text or a whole number", found()));
+            }
+        };
+        let text = text.trim();
+        Ok((!text.is_empty()).then_some(Cow::Borrowed(text)))
+    }
+
+    /// A cell as a text that says the same; `None` where it is missing.
     ///
     /// # Errors
     /// When it is text in another encoding than UTF-8.
-    pub fn key(&self, column: usize) -> Result<Option<Cow<'_, str>>, ReadFileError> {
-        Ok(match self.value(column)? {
-            Value::Missing => None,
-            Value::Text(text) if text.trim().is_empty() => None,
-            Value::Text(text) => Some(Cow::Borrowed(text.trim())),
-            Value::Flag(flag) => Some(Cow::Owned(flag.to_string())),
-            Value::Number(number) => Some(Cow::Owned(number.to_string())),
+    pub fn text(&self, column: usize) -> Result<Option<Cow<'_, str>>, ReadFileError> {
+        Ok(match self.cell(column) {
+            Cell::Int(number) => Some(Cow::Owned(number.to_string())),
+            Cell::UInt(number) => Some(Cow::Owned(number.to_string())),
+            Cell::Decimal { unscaled, scale } => Some(Cow::Owned(decimal_text(unscaled, scale))),
+            _ => match self.value(column)? {
+                Value::Missing => None,
+                Value::Text(text) => Some(Cow::Borrowed(text.trim())),
+                Value::Flag(flag) => Some(Cow::Owned(flag.to_string())),
+                Value::Number(number) => Some(Cow::Owned(number.to_string())),
+            },
         })
     }
 
@@ -165,9 +192,10 @@ impl TableFile {
         if let Cell::Instant(micros) | Cell::Civil(micros) = self.cell(column) {
             return Ok(Some(Timestamp::from_micros(micros)));
         }
-        let Some(text) = self.key(column)? else {
+        if self.value(column)?.is_missing() {
             return Ok(None);
-        };
+        }
+        let text = self.text(column)?.unwrap_or_default();
         let instant = instant_of(&text);
         instant.map(Some).ok_or_else(|| self.wrong(column, "a date or time", text.into_owned()))
     }
@@ -261,6 +289,32 @@ mod tests {
             assert_eq!(table.value(9).unwrap(), Value::Missing);
             assert!(!table.read().unwrap());
         }
+    }
+
+    #[test]
+    fn keys_are_texts_and_whole_numbers_in_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let long = [1_234_567_890_123_456_788_i64, 1_234_567_890_123_456_789];
+        let numbers: arrow_array::ArrayRef =
+            std::sync::Arc::new(arrow_array::Int64Array::from(long.to_vec()));
+        let shares: arrow_array::ArrayRef =
+            std::sync::Arc::new(arrow_array::Float64Array::from(vec![3.0, 0.5]));
+        let batch =
+            arrow_array::RecordBatch::try_from_iter([("id", numbers), ("share", shares)]).unwrap();
+        let file = fs::File::create(&path).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let mut table = TableFile::open(&path).unwrap();
+        assert!(table.read().unwrap());
+        assert_eq!(table.key(0).unwrap().unwrap(), long[0].to_string());
+        assert_eq!(table.key(1).unwrap().unwrap(), "3");
+        assert!(table.read().unwrap());
+        assert_eq!(table.key(0).unwrap().unwrap(), long[1].to_string());
+        assert_eq!(table.text(1).unwrap().unwrap(), "0.5");
+        let error = table.key(1).unwrap_err().to_string();
+        assert!(error.contains("row 2") && error.contains("whole number"), "{error}");
     }
 
     #[test]

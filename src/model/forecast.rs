@@ -365,18 +365,16 @@ impl Model for ForecastModel {
             let find = |key: &SeriesKey| keys.binary_search(&key).map_err(|_| unknown(key));
             found.map(find).collect::<Result<_, _>>()?
         };
-        let answers = wanted.into_iter();
         if let Some(ensemble) = &self.ensemble {
             let from = (self.algorithm, self.end_period);
-            let answer = |index| ensemble.forecast(index, horizon, &input.levels, from);
-            return Ok(answers.filter_map(answer).collect());
+            return Ok(ensemble.forecast(&wanted, horizon, &input.levels, from));
         }
         let levels: Vec<PooledBounds> = input
             .levels
             .iter()
             .map(|level| PooledBounds::new(&self.pool, horizon, *level))
             .collect();
-        let series = answers.filter_map(|index| self.series.get(index));
+        let series = wanted.into_iter().filter_map(|index| self.series.get(index));
         Ok(series.map(|series| self.answer(series, horizon, &levels)).collect())
     }
 }

@@ -63,7 +63,7 @@ struct Held {
 }
 
 /// The columns of all tables, and of each the places of its columns among them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AttributeColumns {
     columns: Vec<AttributeColumn>,
     tables: Vec<(String, Vec<usize>)>,
@@ -110,6 +110,17 @@ impl AttributeColumns {
         Ok(columns)
     }
 
+    /// The values of a row that are known, by column.
+    fn values(&self, held: &Held) -> Vec<(String, String)> {
+        let places = self.tables.get(held.table as usize).map(|(_, places)| places.as_slice());
+        let cells = places.unwrap_or_default().iter().zip(&held.codes);
+        let value = |(place, code): (&usize, &f32)| {
+            let InputColumn { name, column_type } = &self.columns.get(*place)?.column;
+            Some((name.clone(), column_type.decode(*code)?))
+        };
+        cells.filter_map(value).collect()
+    }
+
     fn held(&self, row: &Row<'_>) -> Result<Held, Fault> {
         let table: String = row.get(1)?;
         let place = self.tables.iter().position(|(known, _)| *known == table);
@@ -133,12 +144,15 @@ impl Attributes {
     /// Equal for equal attributes, whatever the order in which they came: 32 hex digits.
     pub fn digest(&self) -> String {
         let row = |(customer, held): (&CustomerId, &Held)| {
+            let mut parts = vec![customer.as_str().to_owned()];
+            parts.extend([held.valid_from.to_string(), held.valid_to.to_string()]);
+            let mut values = self.columns.values(held);
+            values.sort_unstable();
             let table = self.columns.tables.get(held.table as usize);
-            let mut bytes = format!("{}\0{}\0", customer.as_str(), table.map_or("", |t| &t.0));
-            bytes.push_str(&format!("{}\0{}\0", held.valid_from, held.valid_to));
-            let mut bytes = bytes.into_bytes();
-            bytes.extend(held.codes.iter().flat_map(|code| code.to_le_bytes()));
-            xxh3_128(&bytes)
+            parts.extend(table.map(|(name, _)| name.clone()));
+            parts.extend(values.into_iter().flat_map(|(name, value)| [name, value]));
+            let lengths = parts.iter().map(|part| format!("{}:{part}", part.len()));
+            xxh3_128(lengths.collect::<String>().as_bytes())
         };
         let rows = self.rows.iter().flat_map(|(id, held)| held.iter().map(move |one| (id, one)));
         let sum = rows.map(row).fold(0_u128, u128::wrapping_add);
@@ -159,12 +173,13 @@ pub struct AttributeJoin<'a> {
 }
 
 /// Where a column stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Place {
     table: u32,
     index: usize,
-    /// Codes from here on are levels that the model does not know.
-    end: f32,
+    /// The model's code of each level of the store, NaN for one that it does not know; empty for
+    /// numbers and flags, which are their own codes.
+    codes: Vec<f32>,
 }
 
 impl<'a> AttributeJoin<'a> {
@@ -174,15 +189,18 @@ impl<'a> AttributeJoin<'a> {
         let AttributeColumns { columns, tables } = &attributes.columns;
         let place = |own: &InputColumn| {
             let at = columns.iter().position(|column| column.column.name == own.name)?;
-            let same = columns.get(at)?.column.column_type.kind() == own.column_type.kind();
+            let codes = match (&columns.get(at)?.column.column_type, &own.column_type) {
+                (ColumnType::Categorical { levels }, ColumnType::Categorical { levels: own }) => {
+                    let code = |level: &String| own.iter().position(|text| text == level);
+                    levels.iter().map(|text| code(text).map_or(f32::NAN, |at| at as f32)).collect()
+                }
+                (stored, own) if stored.kind() == own.kind() => Vec::new(),
+                _ => return None,
+            };
             let of = |(_, places): &(String, Vec<usize>)| places.iter().position(|p| *p == at);
             let table = tables.iter().position(|table| of(table).is_some())?;
-            let end = match &own.column_type {
-                ColumnType::Categorical { levels } => levels.len() as f32,
-                ColumnType::Numeric | ColumnType::Boolean => f32::INFINITY,
-            };
             let index = tables.get(table).and_then(of)?;
-            same.then_some(Place { table: table as u32, index, end })
+            Some(Place { table: table as u32, index, codes })
         };
         Self { attributes, places: own.columns.iter().map(place).collect() }
     }
@@ -191,14 +209,20 @@ impl<'a> AttributeJoin<'a> {
     pub fn append(&self, customer: &CustomerId, as_of: Timestamp, row: &mut Vec<f32>) {
         let held = self.attributes.rows.get(customer).map(Vec::as_slice).unwrap_or_default();
         let as_of = as_of.micros();
-        let code = |place: Place| {
+        let code = |place: &Place| {
             let holds = |one: &&Held| {
                 one.table == place.table && one.valid_from <= as_of && as_of < one.valid_to
             };
             let latest = held.iter().filter(holds).max_by_key(|one| one.valid_from)?;
-            latest.codes.get(place.index).copied().filter(|code| *code < place.end)
+            let code = latest.codes.get(place.index).copied()?;
+            if place.codes.is_empty() {
+                Some(code)
+            } else {
+                place.codes.get(code as usize).copied()
+            }
         };
-        row.extend(self.places.iter().map(|place| place.and_then(code).unwrap_or(f32::NAN)));
+        let codes = self.places.iter().map(|place| place.as_ref().and_then(code));
+        row.extend(codes.map(|code| code.unwrap_or(f32::NAN)));
     }
 }
 
@@ -266,19 +290,14 @@ impl Reader<'_> {
         customer: &CustomerId,
     ) -> Result<Vec<NamedAttributes>, StoreError> {
         let attributes = self.attributes_of(std::slice::from_ref(customer))?;
-        let AttributeColumns { columns, tables } = &attributes.columns;
         let held = attributes.rows.get(customer).map(Vec::as_slice).unwrap_or_default();
         let row = |one: &Held| {
-            let (table, places) = tables.get(one.table as usize)?;
-            let named = places.iter().zip(&one.codes).filter_map(|(place, code)| {
-                let InputColumn { name, column_type } = &columns.get(*place)?.column;
-                Some((name.clone(), column_type.decode(*code)?))
-            });
+            let (table, _) = attributes.columns.tables.get(one.table as usize)?;
             Some(NamedAttributes {
                 table: table.clone(),
                 valid_from: Timestamp::from_micros(one.valid_from),
                 valid_to: Timestamp::from_micros(one.valid_to),
-                values: named.collect(),
+                values: attributes.columns.values(one),
             })
         };
         Ok(held.iter().filter_map(row).collect())
@@ -287,14 +306,16 @@ impl Reader<'_> {
 
 impl TransactionStore {
     /// Stores rows of one table, with its columns as they are from now on: those that were there
-    /// in their order, then new ones. All or nothing, with the report of the import.
+    /// in their order, then new ones. `known` are the columns that this was planned by. All or
+    /// nothing, with the report of the import.
     ///
     /// # Errors
-    /// When the medium fails, or `rows` does; then nothing was stored.
+    /// [`StoreError::Busy`] when another import changed the columns meanwhile; when the medium
+    /// fails, or `rows` does; then nothing was stored.
     pub fn put_attributes<E: From<StoreError>>(
         &self,
-        table: &str,
-        schema: &InputSchema,
+        (table, schema): (&str, &InputSchema),
+        known: &AttributeColumns,
         rows: &mut dyn Iterator<Item = Result<AttributeRow, E>>,
         import_id: &str,
         finish: impl FnOnce(StoreOutcome) -> ImportReport,
@@ -303,6 +324,10 @@ impl TransactionStore {
         let mut refused = None;
         let stored = self.write(&writer, Durability::Full, |writing| {
             let connection = writing.connection;
+            if AttributeColumns::read(connection)? != *known {
+                let path = self.database.path().to_owned();
+                return Err(StoreError::Busy { path }.into());
+            }
             put_columns(connection, table, schema)?;
             let mut counts = StoreOutcome::default();
             for row in rows {
@@ -342,7 +367,10 @@ fn put_row(
     row: &AttributeRow,
     counts: &mut StoreOutcome,
 ) -> Result<(), Fault> {
-    let blob: Vec<u8> = row.codes.iter().flat_map(|code| code.to_le_bytes()).collect();
+    // Columns that were added later are missing in rows that came before; so they are not written
+    // where they are missing.
+    let known = row.codes.iter().rposition(|code| !code.is_nan()).map_or(0, |last| last + 1);
+    let blob: Vec<u8> = row.codes.iter().take(known).flat_map(|code| code.to_le_bytes()).collect();
     let (id, from, to) = (row.customer.as_str(), row.valid_from.micros(), row.valid_to.micros());
     let sql = "SELECT valid_to, codes FROM attribute
                WHERE customer_id = ?1 AND source = ?2 AND valid_from = ?3";

@@ -139,6 +139,12 @@ impl Judged<'_> {
         if !converged(self.model) {
             return refuse("the solver did not converge; raise max_iterations or l2".to_owned());
         }
+        if evaluation.positives == 0 || evaluation.positives == evaluation.rows {
+            let rows = evaluation.rows;
+            return refuse(format!(
+                "all {rows} rows that it is judged on have one outcome: nothing tells it from a guess"
+            ));
+        }
         for (name, baseline) in
             [("roc_auc", "recency"), ("roc_auc", "strongest_column"), ("log_loss", "base_rate")]
         {

@@ -92,8 +92,12 @@ impl OwnColumns {
         for name in names {
             let matches = |column: &&AttributeColumn| name == "*" || column.column.name == *name;
             let before = schema.columns.len();
-            schema.columns.extend(known.iter().filter(matches).map(|known| known.column.clone()));
-            if schema.columns.len() == before {
+            for found in known.iter().filter(matches) {
+                if schema.names().all(|taken| taken != found.column.name) {
+                    schema.columns.push(found.column.clone());
+                }
+            }
+            if schema.columns.len() == before && !known.iter().any(|one| matches(&one)) {
                 let known = known.iter().map(|known| known.column.name.clone()).collect();
                 return Err(TrainingError::UnknownAttribute { name: name.clone(), known });
             }

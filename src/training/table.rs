@@ -20,7 +20,7 @@ use super::judging::{Champion, Judged, Origin, base_rate};
 use super::recipe::{EventRecipe, Recipe, TableRecipe};
 use super::run::{Made, golden_rows};
 use super::supervised::{converged, fitted};
-use crate::dataset::{Dataset, FeatureMatrix, InputSchema, SupervisedData};
+use crate::dataset::{Dataset, FeatureMatrix, SupervisedData};
 use crate::model::{
     ClassifierAlgorithm, ClassifierEstimator, ClassifierModel, ClassifierSettings, ColumnChoice,
     ColumnEvidence, Estimator as _, FitRun, Model as _, ModelKind, Transform, column_evidence,
@@ -73,10 +73,15 @@ impl TableTraining<'_> {
         let rival = |champion| (champion, self.rival(champion, &label, features));
         let champion = self.champion.map(rival);
         let rivals = Rivals {
-            strongest: strongest(&evidence, &schema),
+            strongest: strongest(&evidence, &estimator),
             champion: champion.as_ref().map(|(_, rival)| rival.as_ref()),
         };
-        let as_of = cases.times.last().map_or(self.now, |last| *last);
+        // A training as of this instant sees the same rows again.
+        let closed = |last: &Timestamp| {
+            let end = last.plus_days(i64::from(self.table.horizon_days)).micros();
+            Timestamp::from_micros(end.saturating_add(1))
+        };
+        let as_of = cases.times.last().map_or(self.now, closed);
         let as_of = self.as_of.unwrap_or(as_of);
         let mut data = DataLineage {
             digest: cases.digest.clone(),
@@ -154,7 +159,8 @@ impl TableTraining<'_> {
         }
     }
 
-    /// The champion's recipe, to be fitted on the same rows as the new one.
+    /// The champion's recipe with the champion's columns, to be fitted on the same rows as the new
+    /// one.
     fn rival(
         &self,
         champion: &LoadedModel,
@@ -165,14 +171,21 @@ impl TableTraining<'_> {
         let same = manifest.label.as_ref().is_some_and(|other| {
             (&other.event, other.horizon_days) == (&label.event, label.horizon_days)
         });
-        if !same {
-            return Err("it answers another event, horizon or population".to_owned());
-        }
+        let Some(own) = manifest.input_schema.as_ref().filter(|_| same) else {
+            return Err("it answers another event or horizon".to_owned());
+        };
         let recipe = Recipe::parse(&manifest.recipe).map_err(|error| error.to_string())?;
         let (Recipe::Churn(event) | Recipe::Propensity(event)) = &recipe else {
             return Err("it is of another kind".to_owned());
         };
-        Ok(estimator(recipe.kind(), event, features))
+        let columns = own.names().map(str::to_owned).collect();
+        let columns: Vec<String> = event.columns.clone().unwrap_or(columns);
+        let read = columns.iter().chain(event.monotone.keys());
+        if let Some(missing) = read.into_iter().find(|name| features.column_index(name).is_none()) {
+            return Err(format!("it takes a column {missing}, which is no feature here"));
+        }
+        let event = EventRecipe { columns: Some(columns), ..event.clone() };
+        Ok(estimator(recipe.kind(), &event, features))
     }
 }
 
@@ -216,11 +229,13 @@ fn is_skewed(features: &FeatureMatrix, index: usize) -> bool {
     !is_flag && values.iter().all(|value| *value >= 0.0) && moment(3) > deviation.powi(3)
 }
 
-/// A scorecard of the column that alone ranks best.
-fn strongest(evidence: &[ColumnEvidence], schema: &InputSchema) -> ClassifierEstimator {
-    let best = evidence.iter().max_by(|a, b| a.roc_auc.total_cmp(&b.roc_auc));
-    let name = best.map(|best| best.column.clone());
-    let name = name.or_else(|| schema.names().next().map(str::to_owned)).unwrap_or_default();
+/// A scorecard of the column of the model that alone ranks best.
+fn strongest(evidence: &[ColumnEvidence], model: &ClassifierEstimator) -> ClassifierEstimator {
+    let is_used = |one: &&ColumnEvidence| model.columns.iter().any(|of| of.name == one.column);
+    let used = evidence.iter().filter(is_used);
+    let best = used.max_by(|a, b| a.roc_auc.total_cmp(&b.roc_auc)).map(|best| best.column.clone());
+    let first = || model.columns.first().map(|column| column.name.clone());
+    let name = best.or_else(first).unwrap_or_default();
     ClassifierEstimator {
         algorithm: ClassifierAlgorithm::Scorecard,
         columns: vec![ColumnChoice { name, transform: Transform::Identity }],
@@ -236,6 +251,18 @@ fn answers(
     run: &FitRun<'_>,
 ) -> Result<Vec<f64>, TrainingError> {
     probabilities_of(&estimator.fit(data, run)?, rows)
+}
+
+/// The same for the champion's recipe: that it cannot be fitted says only that it cannot be
+/// compared.
+fn comparable(
+    outcome: Result<Vec<f64>, TrainingError>,
+) -> Result<Result<Vec<f64>, String>, TrainingError> {
+    match outcome {
+        Err(error) if !error.is_cancelled() => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
+        Ok(answers) => Ok(Ok(answers)),
+    }
 }
 
 fn probabilities_of(model: &ClassifierModel, rows: &Dataset) -> Result<Vec<f64>, TrainingError> {

@@ -158,6 +158,12 @@ async fn rows_that_a_table_model_cannot_take_are_named() {
         (telco("event = \"Maybe\"\n"), "no row is \"Maybe\""),
         (telco("types = { Contract = \"numeric\" }\n"), "row 1, column \"Contract\""),
         (telco("").replace("telco_churn.csv", "nothing.csv"), "cannot read the file"),
+        (
+            telco(
+                "event = \"No\"\nexclude = [\"tenure\", \"MonthlyCharges\", \"Contract\", \"InternetService\", \"PaymentMethod\"]\n",
+            ),
+            "no column of the table is a feature",
+        ),
     ] {
         let job = train(&app, "telco", recipe).await;
         let message = job.error.unwrap().message;
@@ -218,6 +224,32 @@ async fn with_times_the_latest_rows_are_held_out_and_columns_that_know_the_outco
     assert!(dates.is_sorted() && told["holdout"].as_str() == dates.last().copied());
     let rows: u64 = snapshots.iter().map(|s| s["rows"].as_u64().unwrap()).sum();
     assert!(rows < 4_000, "rows whose outcome was open at the next date are left out");
+
+    // As of a date, rows whose outcome came later are not there at all: not even their levels.
+    let as_of = Some(instant("2023-06-01"));
+    let learn = async |path: &str| {
+        let text = recipe("exclude = [\"closed_account\"]\n").replace("cases.csv", path);
+        let request = CreateTrainingJobRequest {
+            model: "left".to_owned(),
+            recipe_toml: Some(text),
+            as_of,
+            ..Default::default()
+        };
+        let result = app.train_as(request).await.result.unwrap();
+        app.version("left", result.version).await.model_digest
+    };
+    let other = "c9,2023-05-20,900,west,no,gone\nc10,2023-07-01,77,overseas,no,gone\n";
+    app.file("more.csv", dated_cases() + other);
+    assert_eq!(learn("cases.csv").await, learn("more.csv").await);
+    let undated = recipe("").replace("time = \"day\"\nhorizon_days = 14\n", "");
+    let request = CreateTrainingJobRequest {
+        model: "left".to_owned(),
+        recipe_toml: Some(undated),
+        as_of,
+        ..Default::default()
+    };
+    let message = app.train_as(request).await.error.unwrap().message;
+    assert!(message.contains("as_of: the rows have no time"), "{message}");
 }
 
 const PROFILE: &str = "[attributes]\ncustomer_id = \"id\"\ntable = \"profile\"\n\
@@ -257,7 +289,25 @@ async fn attributes_join_as_they_held_and_leave_with_the_customer() {
     let top: Vec<&str> = importance.iter().take(12).map(|pair| pair[0].as_str().unwrap()).collect();
     assert!(top.contains(&"complaints"), "{top:?}");
 
-    // What is known of l1 changed in May, and is missing before January.
+    // What becomes known later does not change what is learned at an earlier date.
+    let as_of = Some(instant("2024-03-01"));
+    let learn = async || {
+        let request = CreateTrainingJobRequest {
+            model: "churn".to_owned(),
+            recipe_toml: Some(recipe.to_owned()),
+            as_of,
+            ..Default::default()
+        };
+        let result = app.train_as(request).await.result.unwrap();
+        app.version("churn", result.version).await.model_digest
+    };
+    let before = learn().await;
+    let later: String = (0..140).map(|n| format!("r{n},2024-03-01,9,plus\n")).collect();
+    let later = app.file("later.csv", format!("id,since,complaints,plan\n{later}"));
+    assert_eq!(app.import(&later, PROFILE).await.report.unwrap().accepted, 140);
+    assert_eq!(learn().await, before);
+
+    // What is known of l1 changed in May.
     let value_at = async |as_of: &str| {
         let request = PredictChurnRequest {
             selector: Some(version_selector(result.version)),
@@ -282,6 +332,20 @@ async fn attributes_join_as_they_held_and_leave_with_the_customer() {
     app.transactions().erase_customer(request).await.unwrap();
     let gone = app.transactions().get_customer(customer_request("l1")).await.unwrap_err();
     assert!(crate::failure::told(&gone).starts_with("NOT_FOUND CUSTOMER_NOT_FOUND"), "{gone}");
+}
+
+#[tokio::test]
+async fn long_numbers_stay_whose_they_are() {
+    // Parquet keys above 2^53, which neighbouring floats cannot tell apart, come as text or whole.
+    let app = TestApp::empty().await;
+    let text =
+        "id,since,points\n1234567890123456788,2023-01-01,1\n1234567890123456789,2023-01-01,2\n";
+    let path = app.file("long.csv", text);
+    assert_eq!(app.import(&path, PROFILE).await.report.unwrap().customers, 2);
+    for (id, points) in [("1234567890123456788", "1"), ("1234567890123456789", "2")] {
+        let customer = app.transactions().get_customer(customer_request(id)).await.unwrap();
+        assert_eq!(customer.into_inner().attributes[0].values["points"], points);
+    }
 }
 
 #[tokio::test]

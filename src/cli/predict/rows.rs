@@ -136,7 +136,7 @@ fn table(path: &Path, id: Option<&str>) -> Result<Rows, String> {
     while file.read().map_err(told)? {
         row_count += 1;
         for (place, column) in columns.iter_mut().enumerate() {
-            column.push(file.key(place).map_err(told)?.unwrap_or_default().into_owned());
+            column.push(file.text(place).map_err(told)?.unwrap_or_default().into_owned());
         }
         if let Some(id) = id {
             names.push(file.key(id).map_err(told)?.unwrap_or_default().into_owned());

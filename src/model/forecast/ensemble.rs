@@ -125,35 +125,62 @@ impl Ensemble {
         })
     }
 
-    /// The next `horizon` periods of a series with intervals of these levels.
+    /// The next `horizon` periods of some series with intervals of these levels.
     pub(super) fn forecast(
         &self,
-        index: usize,
+        wanted: &[usize],
         horizon: usize,
         levels: &[f64],
+        from: (ForecastAlgorithm, i32),
+    ) -> Vec<SeriesForecast> {
+        let mut answers = vec![None; wanted.len()];
+        for (number, part) in self.parts.iter().enumerate() {
+            let own = wanted.iter().enumerate().filter_map(|(position, index)| {
+                let place = self.series.get(*index).filter(|place| place.part == number)?;
+                Some((position, *index, place))
+            });
+            let own: Vec<(usize, usize, &Place)> = own.collect();
+            let indices: Vec<usize> = own.iter().map(|(_, _, place)| place.index).collect();
+            // Quantiles are those of all series: taken once per level.
+            let intervals = levels.iter().map(|level| part.intervals(&indices, *level));
+            let Ok(intervals) = intervals.collect::<Result<Vec<_>, _>>() else {
+                continue;
+            };
+            for (nth, (position, index, place)) in own.into_iter().enumerate() {
+                let of_levels = intervals.iter().filter_map(|of_level| of_level.get(nth));
+                let answer = self.answer((index, place), part, of_levels, horizon, from);
+                if let Some(slot) = answers.get_mut(position) {
+                    *slot = answer;
+                }
+            }
+        }
+        answers.into_iter().flatten().collect()
+    }
+
+    fn answer<'a>(
+        &self,
+        (index, place): (usize, &Place),
+        part: &PanelFit,
+        intervals: impl Iterator<Item = &'a forecasting::Interval>,
+        horizon: usize,
         (algorithm, first_period): (ForecastAlgorithm, i32),
     ) -> Option<SeriesForecast> {
-        let place = self.series.get(index)?;
-        let part = self.parts.get(place.part)?;
         let spread = |open: &[f64]| place.closed.spread(open, place.periods, horizon);
         let calibration = part.calibration();
-        let interval = |level: &f64| {
-            let interval = part.interval(place.index, *level).ok()?;
-            Some(Interval {
-                level: *level,
-                backtest_coverage: match *level {
-                    0.8 => calibration.at_80,
-                    0.95 => calibration.at_95,
-                    _ => None,
-                },
-                lower: spread(&interval.lower),
-                upper: spread(&interval.upper),
-                source: match interval.source {
-                    forecasting::IntervalSource::Conformal => IntervalSource::PooledConformal,
-                    forecasting::IntervalSource::Extrapolated
-                    | forecasting::IntervalSource::Formula => IntervalSource::Formula,
-                },
-            })
+        let interval = |interval: &forecasting::Interval| Interval {
+            level: interval.level,
+            backtest_coverage: match interval.level {
+                0.8 => calibration.at_80,
+                0.95 => calibration.at_95,
+                _ => None,
+            },
+            lower: spread(&interval.lower),
+            upper: spread(&interval.upper),
+            source: match interval.source {
+                forecasting::IntervalSource::Conformal => IntervalSource::PooledConformal,
+                forecasting::IntervalSource::Extrapolated
+                | forecasting::IntervalSource::Formula => IntervalSource::Formula,
+            },
         };
         let report = part.backtest(place.index).ok()?;
         let weights = report.members.iter().filter(|member| member.weight > 0.0);
@@ -165,7 +192,7 @@ impl Ensemble {
             key: place.key.clone(),
             first_period,
             mean: spread(&part.point(place.index, horizon).ok()?),
-            intervals: levels.iter().map(interval).collect::<Option<_>>()?,
+            intervals: intervals.map(interval).collect(),
             method: self.method(index, algorithm)?,
             weights: weights.collect(),
             backtest_mase: report.mase,

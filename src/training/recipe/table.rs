@@ -11,7 +11,7 @@ use crate::dataset::ColumnKind;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableRecipe {
-    /// The CSV or Parquet file; absolute, or as the server's working directory sees it.
+    /// The CSV or Parquet file; the server takes an absolute path only.
     pub path: PathBuf,
     /// The column of the outcome.
     pub label: String,

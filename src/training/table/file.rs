@@ -52,6 +52,9 @@ pub enum TableError {
         /// The event.
         event: String,
     },
+    /// A date for a table whose rows have none.
+    #[error("as_of: the rows have no time to tell which were known; name it as table.time")]
+    NoTimes,
     /// A row without a time.
     #[error("row {row}, column {column}: expected a time, found none")]
     NoTime {
@@ -127,14 +130,27 @@ impl TableColumns {
     /// # Errors
     /// When the file cannot be read, lacks a column that the recipe names, or has no feature.
     pub fn read(recipe: &TableRecipe, run: &FitRun<'_>) -> Result<Self, TrainingError> {
+        Self::known_at(recipe, None, run)
+    }
+
+    /// Looks at the rows whose outcome was known at `as_of`.
+    fn known_at(
+        recipe: &TableRecipe,
+        as_of: Option<Timestamp>,
+        run: &FitRun<'_>,
+    ) -> Result<Self, TrainingError> {
         let mut table = TableFile::open(&recipe.path).map_err(TableError::from)?;
         check_names(recipe, table.header())?;
+        let clock = RowClock::new(recipe, table.header(), as_of)?;
         let mut profiles = vec![ColumnProfile::default(); table.header().len()];
         let mut rows = 0;
         while table.read().map_err(TableError::from)? {
             rows += 1;
             if rows % STEP == 0 {
                 run.check()?;
+            }
+            if !clock.is_known(&table)? {
+                continue;
             }
             for (column, profile) in profiles.iter_mut().enumerate() {
                 profile.add(table.value(column).map_err(TableError::from)?);
@@ -202,7 +218,7 @@ pub(super) struct Cases {
 }
 
 impl Cases {
-    /// Reads the rows that were known before `as_of`; all when it is `None`.
+    /// Reads the rows whose outcomes were known before `as_of`; all when it is `None`.
     pub(super) fn read(
         recipe: &TableRecipe,
         as_of: Option<Timestamp>,
@@ -210,8 +226,8 @@ impl Cases {
     ) -> Result<Self, TrainingError> {
         run.progress.report("read", 0.0);
         let digest = file_sha256(&recipe.path).unwrap_or_default();
-        let columns = TableColumns::read(recipe, run)?;
-        let mut reader = Reader::open(recipe, &columns)?;
+        let columns = TableColumns::known_at(recipe, as_of, run)?;
+        let mut reader = Reader::open(recipe, &columns, as_of)?;
         let mut read = 0;
         while reader.table.read().map_err(TableError::from)? {
             read += 1;
@@ -219,7 +235,7 @@ impl Cases {
                 run.check()?;
                 run.progress.report("read", read as f64 / columns.rows.max(1) as f64);
             }
-            reader.row(as_of)?;
+            reader.row()?;
         }
         if read != columns.rows {
             return Err(TableError::Changed { before: columns.rows, after: read }.into());
@@ -255,7 +271,7 @@ struct Reader<'a> {
     /// Where the features stand, and their types.
     features: Vec<(usize, &'a ColumnType)>,
     label: usize,
-    time: Option<usize>,
+    clock: RowClock,
     id: Option<usize>,
     values: Vec<f32>,
     target: Vec<bool>,
@@ -265,7 +281,11 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn open(recipe: &'a TableRecipe, columns: &'a TableColumns) -> Result<Self, TableError> {
+    fn open(
+        recipe: &'a TableRecipe,
+        columns: &'a TableColumns,
+        as_of: Option<Timestamp>,
+    ) -> Result<Self, TableError> {
         let table = TableFile::open(&recipe.path)?;
         check_names(recipe, table.header())?;
         let at = |name: &str| table.header().iter().position(|column| column == name);
@@ -273,7 +293,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             features: columns.schema.columns.iter().filter_map(place).collect(),
             label: at(&recipe.label).unwrap_or_default(),
-            time: recipe.time.as_deref().and_then(at),
+            clock: RowClock::new(recipe, table.header(), as_of)?,
             id: recipe.id.as_deref().and_then(at),
             recipe,
             table,
@@ -285,19 +305,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn row(&mut self, as_of: Option<Timestamp>) -> Result<(), TableError> {
+    fn row(&mut self) -> Result<(), TableError> {
         let table = &self.table;
-        if let Some(column) = self.time {
-            let missing = || TableError::NoTime {
-                row: table.row(),
-                column: self.recipe.time.clone().unwrap_or_default(),
-            };
-            let time = table.instant(column)?.ok_or_else(missing)?;
-            if as_of.is_some_and(|as_of| time >= as_of) {
-                return Ok(());
-            }
-            self.times.push(time);
+        if !self.clock.is_known(table)? {
+            return Ok(());
         }
+        self.times.extend(self.clock.time(table)?);
         self.target.push(outcome(self.recipe, table, self.label)?);
         for (column, column_type) in &self.features {
             let value = table.value(*column)?;
@@ -319,6 +332,47 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// When rows were known, and their outcomes.
+struct RowClock {
+    column: Option<usize>,
+    name: String,
+    horizon_days: i64,
+    as_of: Option<Timestamp>,
+}
+
+impl RowClock {
+    fn new(
+        recipe: &TableRecipe,
+        header: &[String],
+        as_of: Option<Timestamp>,
+    ) -> Result<Self, TableError> {
+        let name = recipe.time.clone().unwrap_or_default();
+        let column = header.iter().position(|column| recipe.time.as_ref() == Some(column));
+        if as_of.is_some() && column.is_none() {
+            return Err(TableError::NoTimes);
+        }
+        Ok(Self { column, name, horizon_days: i64::from(recipe.horizon_days), as_of })
+    }
+
+    /// When the row that was read last was known; `None` in a table without times.
+    fn time(&self, table: &TableFile) -> Result<Option<Timestamp>, TableError> {
+        let Some(column) = self.column else {
+            return Ok(None);
+        };
+        let missing = || TableError::NoTime { row: table.row(), column: self.name.clone() };
+        table.instant(column)?.ok_or_else(missing).map(Some)
+    }
+
+    /// Whether its outcome was known.
+    fn is_known(&self, table: &TableFile) -> Result<bool, TableError> {
+        let time = self.time(table)?;
+        Ok(match (time, self.as_of) {
+            (Some(time), Some(as_of)) => time.plus_days(self.horizon_days) < as_of,
+            _ => true,
+        })
+    }
+}
+
 fn outcome(recipe: &TableRecipe, table: &TableFile, label: usize) -> Result<bool, TableError> {
     let value = table.value(label)?;
     let refuse = |remedy| TableError::Outcome {
@@ -327,9 +381,11 @@ fn outcome(recipe: &TableRecipe, table: &TableFile, label: usize) -> Result<bool
         found: shown(value),
         remedy,
     };
-    let key = table.key(label)?.ok_or_else(|| refuse("leave out rows without one"))?;
+    if value.is_missing() {
+        return Err(refuse("leave out rows without one"));
+    }
     match &recipe.event {
-        Some(event) => Ok(key == event.trim()),
+        Some(event) => Ok(table.text(label)?.is_some_and(|text| text == event.trim())),
         None => match ColumnType::Boolean.encode(value) {
             Ok(flag) if !flag.is_nan() => Ok(flag == 1.0),
             _ => Err(refuse("name the text that is the event as table.event")),

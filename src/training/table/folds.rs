@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Rivals, Validated};
+use super::{Rivals, Validated, comparable};
 use crate::dataset::{Dataset, SupervisedData};
 use crate::metrics::{log_loss, roc_auc};
 use crate::model::{
@@ -30,7 +30,7 @@ pub(super) fn cross_validate(
     let champion = match rivals.champion {
         None => None,
         Some(Err(reason)) => Some(Err(reason.clone())),
-        Some(Ok(estimator)) => Some(Ok(other(estimator)?)),
+        Some(Ok(estimator)) => Some(comparable(other(estimator))?),
     };
     let strongest = other(&rivals.strongest)?;
     let evaluations = (0..folds).map(|fold| evaluation(fold, &parts, &data.target, &predicted));

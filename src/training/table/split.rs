@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::slice::from_ref;
 
 use super::file::{Cases, TableError};
-use super::{Rivals, Validated, answers};
+use super::{Rivals, Validated, answers, comparable};
 use crate::dataset::{Dataset, Snapshot, SupervisedData};
 use crate::model::{ClassifierEstimator, ClassifierModel, Estimator as _, FitRun};
 use crate::training::TrainingError;
@@ -42,7 +42,7 @@ pub(super) fn divide(
     let champion = match rivals.champion {
         None => None,
         Some(Err(reason)) => Some(Err(reason.clone())),
-        Some(Ok(estimator)) => Some(Ok(answers(estimator, &data, &rows, run)?)),
+        Some(Ok(estimator)) => Some(comparable(answers(estimator, &data, &rows, run))?),
     };
     let date = |range: &Range<usize>| cases.times.get(range.start).copied();
     let roles = [("fit", &data.train), ("calibration", &data.calibration), ("holdout", &rows)];

@@ -36,17 +36,21 @@ macro_rules! until {
 #[tokio::test]
 async fn a_cancelled_import_stops_soon_and_leaves_no_line() {
     let app = TestApp::empty().await;
-    let file = project("tests/data/online_retail/online_retail.parquet");
-    let mapping = project_text("tests/data/online_retail/mapping.toml");
+    // So many lines that a worker sees the wish to cancel long before it is done.
+    let line = |n: u32| {
+        format!("c{},{n},1,2023-01-02 10:00,p1,toys,1,2.50,1.00,north,France\n", n % 9_000)
+    };
+    let lines: String = (0..600_000).map(line).collect();
+    let file = app.file("many.csv", format!("{}{lines}", shop::HEADER));
     let mut transactions = app.transactions();
-    let request = import_request(file.to_str().unwrap(), &mapping);
+    let request = import_request(&file, shop::MAPPING);
     let id = transactions.import_transactions(request).await.unwrap().into_inner().job_id;
     until!("import", transactions, get_import_job(GetImportJobRequest), id);
     let cancel = CancelImportJobRequest { job_id: id.clone(), ..Default::default() };
     transactions.cancel_import_job(cancel).await.unwrap();
     let job = timeout(SOON, app.import_end(&id)).await.expect("it stops");
     assert_eq!((job.state(), job.report), (JobState::Cancelled, None));
-    let customer = transactions.get_customer(customer_request("17850")).await;
+    let customer = transactions.get_customer(customer_request("c17")).await;
     assert_eq!(reason(&customer.unwrap_err()), "CUSTOMER_NOT_FOUND");
 }
 

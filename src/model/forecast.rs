@@ -262,6 +262,10 @@ impl ForecastModel {
         }
     }
 
+    fn len(&self) -> usize {
+        self.ensemble.as_ref().map_or(self.series.len(), |ensemble| ensemble.keys().len())
+    }
+
     /// Which method answers for a series; `None` for an unknown one.
     pub fn method(&self, key: &SeriesKey) -> Option<Method> {
         let index = self.find(key)?;
@@ -281,7 +285,10 @@ impl ForecastModel {
     }
 
     fn find(&self, key: &SeriesKey) -> Option<usize> {
-        self.keys().binary_search(&key).ok()
+        match &self.ensemble {
+            Some(ensemble) => ensemble.find(key),
+            None => self.series.binary_search_by(|series| series.key.cmp(key)).ok(),
+        }
     }
 
     fn answer(
@@ -355,14 +362,13 @@ impl Model for ForecastModel {
         }
         let unknown = |key: &SeriesKey| PredictError::UnknownSeries {
             key: key.to_string(),
-            known: self.keys().len(),
+            known: self.len(),
         };
-        let keys = self.keys();
         let wanted: Vec<usize> = if input.series.is_empty() {
-            (0..keys.len()).collect()
+            (0..self.len()).collect()
         } else {
             let found = input.series.iter();
-            let find = |key: &SeriesKey| keys.binary_search(&key).map_err(|_| unknown(key));
+            let find = |key: &SeriesKey| self.find(key).ok_or_else(|| unknown(key));
             found.map(find).collect::<Result<_, _>>()?
         };
         if let Some(ensemble) = &self.ensemble {

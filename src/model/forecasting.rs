@@ -36,3 +36,4 @@ pub use self::member::Member;
 pub use self::panel::{Calibration, PanelFit, fit_panel, fit_panel_with};
 pub use self::reconcile::{Hierarchy, Nodes};
 pub use self::settings::{Control, ExternalMember, ForecastError, Method, NoControl, Settings};
+pub use self::theta::Theta;

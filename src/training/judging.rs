@@ -239,8 +239,8 @@ fn slices(holdout: &Dataset, predicted: &[f64]) -> Vec<SliceEvaluation> {
 }
 
 /// The metrics of answering everybody with the event rate of the training rows.
-pub(super) fn base_rate(train: &Dataset, target: &[bool]) -> BTreeMap<String, f64> {
-    probability_metrics(target, &vec![train.base_rate(); target.len()])
+pub(super) fn base_rate(rate: f64, target: &[bool]) -> BTreeMap<String, f64> {
+    probability_metrics(target, &vec![rate; target.len()])
 }
 
 /// Why a metric is worse than a reference, if it is.

@@ -113,15 +113,18 @@ fn train(
     let champion = champion_on_holdout(plan, &timeline, reader, around)?;
     let own: Vec<&str> = plan.own.iter().flat_map(|own| own.schema.names()).collect();
     let evidence = around.run.install(|| column_evidence(&split.data.train, &own, around.run))?;
-    let snapshots = snapshots(&model, &split.dated, &timeline)?;
-    let predicted = probabilities(&model, &split.holdout.features)?;
+    let predict = |rows: &DatedRows| probabilities(&model, &rows.features);
+    let answers: Vec<Vec<f64>> = split.dated.iter().map(predict).collect::<Result<_, _>>()?;
+    let snapshots = snapshots(&split.dated, &answers, &timeline);
+    // The hold-out is the last date.
+    let predicted = answers.last().map(Vec::as_slice).unwrap_or_default();
     let target = &split.holdout.target;
     let judged = Judged {
         model: &model,
         rows: &split.holdout,
-        predicted: &predicted,
+        predicted,
         baselines: vec![
-            ("base_rate", base_rate(&split.data.train, target)),
+            ("base_rate", base_rate(split.data.train.base_rate(), target)),
             ("recency", recency_baseline(&split)),
         ],
         champion: champion.as_ref(),
@@ -274,12 +277,11 @@ fn recency_baseline(split: &Split) -> BTreeMap<String, f64> {
 }
 
 fn snapshots(
-    model: &FittedModel,
     dated: &[DatedRows],
+    answers: &[Vec<f64>],
     timeline: &Timeline,
-) -> Result<Vec<SnapshotEvaluation>, TrainingError> {
-    let evaluate = |rows: &DatedRows| {
-        let predicted = probabilities(model, &rows.features)?;
+) -> Vec<SnapshotEvaluation> {
+    let evaluate = |(rows, predicted): (&DatedRows, &Vec<f64>)| {
         let role = if rows.as_of == timeline.holdout {
             "holdout"
         } else if Some(rows.as_of) == timeline.calibration {
@@ -287,9 +289,9 @@ fn snapshots(
         } else {
             "fit"
         };
-        Ok(SnapshotEvaluation::of(rows.as_of, role, &rows.target, &predicted))
+        SnapshotEvaluation::of(rows.as_of, role, &rows.target, predicted)
     };
-    dated.iter().map(evaluate).collect()
+    dated.iter().zip(answers).map(evaluate).collect()
 }
 
 fn population(active_days: u32) -> String {

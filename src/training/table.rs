@@ -46,8 +46,8 @@ struct Validated {
     model: ClassifierModel,
     /// Rows that were answered by models that had not seen them.
     rows: Dataset,
-    /// Rows that the base rate is taken from.
-    train: Dataset,
+    /// Share of events in the rows that it learned from.
+    base_rate: f64,
     predicted: Vec<f64>,
     /// The same rows by the strongest column alone, and by the champion's recipe.
     strongest: Vec<f64>,
@@ -115,7 +115,7 @@ impl TableTraining<'_> {
             rows: &validated.rows,
             predicted: &validated.predicted,
             baselines: vec![
-                ("base_rate", base_rate(&validated.train, target)),
+                ("base_rate", base_rate(validated.base_rate, target)),
                 ("strongest_column", probability_metrics(target, &validated.strongest)),
             ],
             champion: champion.as_ref(),

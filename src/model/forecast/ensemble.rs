@@ -104,6 +104,10 @@ impl Ensemble {
         self.series.iter().map(|place| &place.key)
     }
 
+    pub(super) fn find(&self, key: &SeriesKey) -> Option<usize> {
+        self.series.binary_search_by(|place| place.key.cmp(key)).ok()
+    }
+
     /// Who answers for a series, and what was done differently.
     pub(super) fn method(&self, index: usize, algorithm: ForecastAlgorithm) -> Option<Method> {
         let place = self.series.get(index)?;

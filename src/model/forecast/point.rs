@@ -7,7 +7,7 @@ use super::path::Path;
 use super::ridge_lags::ridge_lags;
 use super::season::Season;
 use super::smartcore_ridge::RidgeRefused;
-use super::theta::{self, Theta};
+use super::theta::{FEWEST, theta};
 
 /// What a recipe says about every series.
 #[derive(Clone, Copy, Debug)]
@@ -146,12 +146,9 @@ impl PointRecipe {
             }
             _ => {
                 let season = Season::find(values, season_length);
-                let fitted = Theta::fit(&season.remove(values)).ok_or(Distrust::TooShort {
-                    algorithm,
-                    expected: theta::FEWEST,
-                    found,
-                })?;
-                Ok(season.restore(fitted.forecast(horizon), found))
+                let path = theta(&season.remove(values), horizon);
+                let short = Distrust::TooShort { algorithm, expected: FEWEST, found };
+                Ok(season.restore(path.ok_or(short)?, found))
             }
         }
     }

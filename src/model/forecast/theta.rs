@@ -1,316 +1,41 @@
-//! The dynamic optimised theta model (Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler,
-//! "Models for optimising the theta method and their relationship to state space models",
-//! International Journal of Forecasting 32, 2016, section 3.2).
-//!
-//! With level l, running mean and running linear trend (intercept A, slope B) of the data so far,
-//! the one-step forecast is
-//!
-//! ```text
-//! mu(t) = l(t-1) + (1 - 1/theta) * ((1-alpha)^(t-1) A(t-1) + (1 - (1-alpha)^t)/alpha B(t-1))
-//! l(t)  = alpha y(t) + (1-alpha) l(t-1)
-//! ```
-//!
-//! A and B do not depend on the parameters. For a given alpha the errors are therefore linear in
-//! the starting level l(0) and in w = 1 - 1/theta: two unknowns that one pass and a 2 x 2 system
-//! give exactly. What remains is a search over alpha alone.
+//! The dynamic optimised theta model of the kernel, with deviations.
 
 use super::path::Path;
+use crate::model::forecasting::Theta;
 
 /// Fewest values the model is fitted on: four errors for three parameters.
 pub(super) const FEWEST: usize = 6;
-const ALPHA: (f64, f64) = (0.05, 0.99);
-const GRID: usize = 20;
-const REFINEMENTS: usize = 16;
 
-/// A fitted model: parameters and the states after the last value.
-#[derive(Clone, Debug)]
-pub(super) struct Theta {
-    alpha: f64,
-    weight: f64,
-    deviation: f64,
-    state: State,
-    trend: Trend,
-}
-
-impl Theta {
-    /// Fits values of about unit size; `None` below [`FEWEST`] values.
-    pub(super) fn fit(values: &[f64]) -> Option<Self> {
-        if values.len() < FEWEST {
-            return None;
-        }
-        let trends = trends(values)?;
-        let best = search(|alpha| Pass::run(values, &trends, alpha).solve().error);
-        let pass = Pass::run(values, &trends, best);
-        let solution = pass.solve();
-        let freedom = (values.len() - 2).saturating_sub(3).max(1);
-        Some(Self {
-            alpha: best,
-            weight: solution.weight,
-            deviation: (solution.error / freedom as f64).sqrt(),
-            state: State {
-                level: pass.state.level + pass.state.decay * solution.start,
-                decay: pass.state.decay,
-            },
-            trend: *trends.last()?,
-        })
+/// The `horizon` values after `values`, which are of about unit size, with the standard deviation
+/// of a forecast of simple exponential smoothing: sigma * sqrt(1 + (h-1) alpha^2). `None` below
+/// [`FEWEST`] values.
+pub(super) fn theta(values: &[f64], horizon: usize) -> Option<Path> {
+    if values.len() < FEWEST {
+        return None;
     }
-
-    /// The next `horizon` values, with the standard deviation of a forecast of simple exponential
-    /// smoothing: sigma * sqrt(1 + (h-1) alpha^2).
-    pub(super) fn forecast(&self, horizon: usize) -> Path {
-        let (mut state, mut trend) = (self.state, self.trend);
-        let mut mean = Vec::with_capacity(horizon);
-        let mut deviation = Vec::with_capacity(horizon);
-        for step in 0..horizon {
-            let value = state.level + self.weight * state.drift(&trend, self.alpha);
-            state.observe(value, self.alpha);
-            trend.observe(value);
-            mean.push(value);
-            let growth = 1.0 + step as f64 * self.alpha * self.alpha;
-            deviation.push(self.deviation * growth.sqrt());
-        }
-        Path { mean, deviation }
-    }
-}
-
-/// Mean and linear trend of the values so far.
-#[derive(Clone, Copy, Debug)]
-struct Trend {
-    count: f64,
-    mean: f64,
-    slope: f64,
-    intercept: f64,
-}
-
-impl Trend {
-    fn start(first: f64) -> Self {
-        Self { count: 1.0, mean: first, slope: 0.0, intercept: first }
-    }
-
-    fn observe(&mut self, value: f64) {
-        self.count += 1.0;
-        let t = self.count;
-        let surprise = value - self.mean;
-        self.slope = ((t - 2.0) * self.slope + 6.0 * surprise / t) / (t + 1.0);
-        self.mean += surprise / t;
-        self.intercept = self.mean - self.slope * (t + 1.0) / 2.0;
-    }
-}
-
-/// The trend after each value.
-fn trends(values: &[f64]) -> Option<Vec<Trend>> {
-    let (first, rest) = values.split_first()?;
-    let mut trend = Trend::start(*first);
-    let mut trends = Vec::with_capacity(values.len());
-    trends.push(trend);
-    for value in rest {
-        trend.observe(*value);
-        trends.push(trend);
-    }
-    Some(trends)
-}
-
-/// Level, and what is left in it of the starting level: (1-alpha)^t.
-#[derive(Clone, Copy, Debug)]
-struct State {
-    level: f64,
-    decay: f64,
-}
-
-impl State {
-    /// The factor of w in the next one-step forecast.
-    fn drift(&self, trend: &Trend, alpha: f64) -> f64 {
-        let next_decay = self.decay * (1.0 - alpha);
-        self.decay * trend.intercept + (1.0 - next_decay) / alpha * trend.slope
-    }
-
-    fn observe(&mut self, value: f64, alpha: f64) {
-        self.level += alpha * (value - self.level);
-        self.decay *= 1.0 - alpha;
-    }
-}
-
-/// Sums of one pass over the data with a given alpha. The level starts at the first value; the
-/// unknown is what the true start differs from it.
-#[derive(Clone, Copy, Debug)]
-struct Pass {
-    start_start: f64,
-    start_drift: f64,
-    drift_drift: f64,
-    start_error: f64,
-    drift_error: f64,
-    error_error: f64,
-    state: State,
-}
-
-/// The unknowns for a given alpha and the sum of squared errors they leave.
-#[derive(Clone, Copy, Debug)]
-struct Solution {
-    start: f64,
-    weight: f64,
-    error: f64,
-}
-
-impl Pass {
-    fn run(values: &[f64], trends: &[Trend], alpha: f64) -> Self {
-        let first = values.first().copied().unwrap_or_default();
-        let state = State { level: first, decay: 1.0 - alpha };
-        let mut pass = Self {
-            start_start: 0.0,
-            start_drift: 0.0,
-            drift_drift: 0.0,
-            start_error: 0.0,
-            drift_error: 0.0,
-            error_error: 0.0,
-            state,
-        };
-        let mut steps = values.iter().skip(1).zip(trends);
-        // As in the paper's own code the errors count from the third value on: before that there
-        // is no trend to speak of.
-        if let Some((value, _)) = steps.next() {
-            pass.state.observe(*value, alpha);
-        }
-        for (value, trend) in steps {
-            pass.add(*value, trend, alpha);
-        }
-        pass
-    }
-
-    fn add(&mut self, value: f64, trend: &Trend, alpha: f64) {
-        let start = self.state.decay;
-        let drift = self.state.drift(trend, alpha);
-        let error = value - self.state.level;
-        self.start_start += start * start;
-        self.start_drift += start * drift;
-        self.drift_drift += drift * drift;
-        self.start_error += start * error;
-        self.drift_error += drift * error;
-        self.error_error += error * error;
-        self.state.observe(value, alpha);
-    }
-
-    /// Least squares with w held within 0 (theta = 1) and 1 (theta without end).
-    fn solve(&self) -> Solution {
-        let determinant = self.start_start * self.drift_drift - self.start_drift * self.start_drift;
-        let weight = if determinant > 1e-12 * self.start_start * self.drift_drift {
-            let numerator =
-                self.start_start * self.drift_error - self.start_drift * self.start_error;
-            (numerator / determinant).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        let start = if self.start_start > 0.0 {
-            (self.start_error - weight * self.start_drift) / self.start_start
-        } else {
-            0.0
-        };
-        let error = self.error_error - 2.0 * (start * self.start_error + weight * self.drift_error)
-            + start * start * self.start_start
-            + 2.0 * start * weight * self.start_drift
-            + weight * weight * self.drift_drift;
-        Solution { start, weight, error: error.max(0.0) }
-    }
-}
-
-/// The alpha with the smallest `error`: a grid, then golden sections around its best point.
-fn search(error: impl Fn(f64) -> f64) -> f64 {
-    let step = (ALPHA.1 - ALPHA.0) / (GRID - 1) as f64;
-    let mut best = (ALPHA.0, f64::INFINITY);
-    for point in 0..GRID {
-        let alpha = ALPHA.0 + step * point as f64;
-        let found = error(alpha);
-        if found < best.1 {
-            best = (alpha, found);
-        }
-    }
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let mut low = (best.0 - step).max(ALPHA.0);
-    let mut high = (best.0 + step).min(ALPHA.1);
-    let mut left = high - GOLDEN * (high - low);
-    let mut right = low + GOLDEN * (high - low);
-    let (mut at_left, mut at_right) = (error(left), error(right));
-    for _ in 0..REFINEMENTS {
-        if at_left <= at_right {
-            (high, right, at_right) = (right, left, at_left);
-            left = high - GOLDEN * (high - low);
-            at_left = error(left);
-        } else {
-            (low, left, at_left) = (left, right, at_right);
-            right = low + GOLDEN * (high - low);
-            at_right = error(right);
-        }
-    }
-    let refined = if at_left <= at_right { (left, at_left) } else { (right, at_right) };
-    if refined.1 < best.1 { refined.0 } else { best.0 }
+    let (fitted, error) = Theta::fit_with_error(values);
+    let freedom = (values.len() - 2).saturating_sub(3).max(1);
+    let sigma = (error / freedom as f64).sqrt();
+    let growth = |step: usize| (1.0 + step as f64 * fitted.alpha().powi(2)).sqrt();
+    let mut mean = vec![0.0; horizon];
+    fitted.forecast(&mut mean);
+    Some(Path { mean, deviation: (0..horizon).map(|step| sigma * growth(step)).collect() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The equations as they stand in the paper, with explicit parameters.
-    fn squared_error(values: &[f64], start: f64, alpha: f64, weight: f64) -> f64 {
-        let mut level = alpha * values[0] + (1.0 - alpha) * start;
-        let (mut mean, mut intercept, mut slope) = (values[0], values[0], 0.0);
-        let mut sum = 0.0;
-        for (index, value) in values.iter().enumerate().skip(1) {
-            let t = (index + 1) as f64;
-            let decay = (1.0 - alpha).powf(t - 1.0);
-            let trend = decay * intercept + (1.0 - (1.0 - alpha).powf(t)) / alpha * slope;
-            let forecast = level + weight * trend;
-            if index >= 2 {
-                sum += (value - forecast).powi(2);
-            }
-            level = alpha * value + (1.0 - alpha) * level;
-            slope = ((t - 2.0) * slope + 6.0 * (value - mean) / t) / (t + 1.0);
-            mean = ((t - 1.0) * mean + value) / t;
-            intercept = mean - slope * (t + 1.0) / 2.0;
-        }
-        sum
-    }
-
-    const VALUES: [f64; 12] = [1.1, 0.9, 1.4, 1.3, 1.9, 1.6, 2.2, 2.0, 2.6, 2.1, 2.9, 2.7];
-
     #[test]
-    fn no_point_near_or_far_beats_the_solution() {
-        let theta = Theta::fit(&VALUES).unwrap();
-        let trends = trends(&VALUES).unwrap();
-        let solution = Pass::run(&VALUES, &trends, theta.alpha).solve();
-        let start = VALUES[0] + solution.start;
-        let own = squared_error(&VALUES, start, theta.alpha, theta.weight);
-        assert!((own - solution.error).abs() < 1e-9, "{own} {solution:?}");
-        for alpha in 1..99 {
-            for weight in 0..=20 {
-                for level in -20..=40 {
-                    let (alpha, weight) = (f64::from(alpha) / 100.0, f64::from(weight) / 20.0);
-                    let other = squared_error(&VALUES, f64::from(level) / 10.0, alpha, weight);
-                    assert!(alpha < 0.05 || own <= other + 1e-9, "{alpha} {weight} {level}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_running_trend_is_the_regression_line() {
-        let line: Vec<f64> = (1..=9).map(|t| 3.0 - 0.25 * f64::from(t)).collect();
-        let last = *trends(&line).unwrap().last().unwrap();
-        assert!((last.slope + 0.25).abs() < 1e-12);
-        assert!((last.intercept - 3.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_line_goes_on_and_a_shift_changes_nothing() {
-        let path = Theta::fit(&VALUES).unwrap().forecast(4);
-        let shifted: Vec<f64> = VALUES.iter().map(|value| value + 5.0).collect();
-        let other = Theta::fit(&shifted).unwrap().forecast(4);
-        for (a, b) in path.mean.iter().zip(&other.mean) {
-            assert!((a + 5.0 - b).abs() < 1e-4, "{a} {b}");
-        }
+    fn deviations_grow_with_the_horizon_and_few_values_have_no_forecast() {
+        let values = [1.1, 0.9, 1.4, 1.3, 1.9, 1.6, 2.2, 2.0, 2.6, 2.1, 2.9, 2.7];
+        let path = theta(&values, 4).unwrap();
+        assert!(path.deviation[0] > 0.0);
+        assert!(path.deviation.windows(2).all(|pair| pair[1] > pair[0]));
         let line: Vec<f64> = (0..20).map(|t| f64::from(t) / 20.0).collect();
-        let next = Theta::fit(&line).unwrap().forecast(3).mean;
-        for (found, expected) in next.iter().zip([1.0, 1.05, 1.1]) {
+        for (found, expected) in theta(&line, 3).unwrap().mean.iter().zip([1.0, 1.05, 1.1]) {
             assert!((found - expected).abs() < 0.01, "{found} {expected}");
         }
-        assert!(Theta::fit(&VALUES[..5]).is_none());
+        assert!(theta(&values[..5], 4).is_none());
     }
 }

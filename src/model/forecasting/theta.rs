@@ -22,7 +22,7 @@ const REFINEMENTS: usize = 16;
 
 /// A fitted model: parameters and the states after the last value.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Theta {
+pub struct Theta {
     alpha: f64,
     weight: f64,
     state: State,
@@ -32,22 +32,33 @@ pub(super) struct Theta {
 impl Theta {
     /// Fits values of about unit size. With fewer than three there is no error to learn from, and
     /// the level stays where the last value is.
-    pub(super) fn fit(values: &[f64]) -> Self {
+    pub fn fit(values: &[f64]) -> Self {
+        Self::fit_with_error(values).0
+    }
+
+    /// The same with the sum of the squared errors from the third value on.
+    pub fn fit_with_error(values: &[f64]) -> (Self, f64) {
         let trends = trends(values);
         let alpha = search(|alpha| Pass::run(values, &trends, alpha).solve().error);
         let pass = Pass::run(values, &trends, alpha);
         let solution = pass.solve();
         let level = pass.state.level + pass.state.decay * solution.start;
-        Self {
+        let fitted = Self {
             alpha,
             weight: solution.weight,
             state: State { level, decay: pass.state.decay },
             trend: trends.last().copied().unwrap_or_else(|| Trend::start(0.0)),
-        }
+        };
+        (fitted, solution.error)
+    }
+
+    /// The smoothing parameter, 0.05 to 0.99.
+    pub fn alpha(&self) -> f64 {
+        self.alpha
     }
 
     /// Writes the next `path.len()` values.
-    pub(super) fn forecast(&self, path: &mut [f64]) {
+    pub fn forecast(&self, path: &mut [f64]) {
         let mut next = *self;
         for value in path {
             *value = next.state.level + next.weight * next.state.drift(&next.trend, next.alpha);
@@ -56,7 +67,7 @@ impl Theta {
     }
 
     /// Takes the next value in, with the parameters as they are.
-    pub(super) fn update(&mut self, value: f64) {
+    pub fn update(&mut self, value: f64) {
         self.state.observe(value, self.alpha);
         self.trend.observe(value);
     }

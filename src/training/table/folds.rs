@@ -41,7 +41,7 @@ pub(super) fn cross_validate(
         strongest,
         champion,
         folds,
-        train: data.clone(),
+        base_rate: data.base_rate(),
         rows: data,
         snapshots: Vec::new(),
         train_dates: Vec::new(),

@@ -61,7 +61,7 @@ pub(super) fn divide(
         train_dates: [&first, &second].into_iter().filter_map(date).collect(),
         calibration_dates: date(&calibration).into_iter().collect(),
         holdout: date(&holdout),
-        train: data.train,
+        base_rate: data.train.base_rate(),
         rows,
         model,
     })

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::grpc::proto::CreateTrainingJobRequest;
 use crate::model::FitRun;
-use crate::training::{Recipe, TableColumns};
+use crate::training::{Recipe, TableColumns, TableRecipe};
 
 use super::arguments::{InvalidArgument, name, time};
 use super::client::{Services, Session, request_id};
@@ -155,34 +155,23 @@ fn columns(request: &CreateTrainingJobRequest) -> Result<Option<TableColumns>, F
 impl TableArgs {
     /// The text of the recipe that the arguments make.
     fn recipe(&self, path: &Path) -> Result<String, Failure> {
-        let mut types = toml::Table::new();
-        for pair in &self.types {
+        let kind_of = |pair: &String| {
             let wrong = || InvalidArgument::new("--type", "COLUMN=TYPE", pair);
             let (column, kind) = pair.rsplit_once('=').ok_or_else(wrong)?;
-            types.insert(column.to_owned(), kind.into());
-        }
-        let mut table = toml::Table::new();
-        table.insert("path".to_owned(), absolute(path)?.into());
-        let named = [
-            ("label", &self.label),
-            ("event", &self.event),
-            ("id", &self.id),
-            ("time", &self.time),
-        ];
-        for (key, value) in named {
-            if let Some(value) = value {
-                table.insert(key.to_owned(), value.as_str().into());
-            }
-        }
-        if let Some(days) = self.horizon_days {
-            table.insert("horizon_days".to_owned(), i64::from(days).into());
-        }
-        if !self.exclude.is_empty() {
-            table.insert("exclude".to_owned(), self.exclude.clone().into());
-        }
-        if !types.is_empty() {
-            table.insert("types".to_owned(), types.into());
-        }
+            let kind = toml::Value::from(kind).try_into().map_err(|_| wrong())?;
+            Ok((column.to_owned(), kind))
+        };
+        let types = self.types.iter().map(kind_of).collect::<Result<_, InvalidArgument>>()?;
+        let table = TableRecipe {
+            event: self.event.clone(),
+            id: self.id.clone(),
+            time: self.time.clone(),
+            horizon_days: self.horizon_days.unwrap_or_default(),
+            exclude: self.exclude.clone(),
+            types,
+            ..TableRecipe::new(absolute(path)?.into(), self.label.clone().unwrap_or_default())
+        };
+        let table = toml::Table::try_from(table).map_err(|error| Failure::data(path, error))?;
         let mut recipe = toml::Table::new();
         let kind = self.kind.as_deref().unwrap_or("churn");
         recipe.insert("kind".to_owned(), kind.into());

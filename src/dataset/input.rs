@@ -4,6 +4,8 @@ mod profile;
 
 pub use self::profile::{ColumnProfile, LeftOut};
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{FeatureMatrix, InvalidMatrix};
@@ -19,6 +21,17 @@ pub enum Value<'a> {
     Flag(bool),
     /// A text, which may spell a number or a flag.
     Text(&'a str),
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.pad("nothing"),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Text(text) => f.pad(text),
+        }
+    }
 }
 
 impl Value<'_> {

@@ -15,9 +15,7 @@ use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use crate::dataset::{
-    ColumnKind, ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut, Value,
-};
+use crate::dataset::{ColumnKind, ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut};
 use crate::store::{AttributeRow, TransactionStore};
 use crate::transaction::{CustomerId, ImportReport, ReportBuilder, Timestamp};
 
@@ -323,7 +321,7 @@ impl Rows<'_> {
             match column.column_type.encode(value) {
                 Ok(code) => codes.push(code),
                 Err(expected) => {
-                    return refused_value(self.table.wrong(place, expected, shown(value)));
+                    return refused_value(self.table.wrong(place, expected, value.to_string()));
                 }
             }
         }
@@ -345,14 +343,5 @@ fn refused_value(
             Ok(Some(Err(Refused { field, reason: "value", message })))
         }
         _ => Err(error),
-    }
-}
-
-fn shown(value: Value<'_>) -> String {
-    match value {
-        Value::Missing => "nothing".to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::Flag(flag) => flag.to_string(),
-        Value::Text(text) => text.to_owned(),
     }
 }

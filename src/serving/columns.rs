@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dataset::{ColumnType, FeatureMatrix, InputSchema, Value};
+use crate::dataset::{ColumnType, FeatureMatrix, InputSchema};
 
 use super::gather::block_error;
 use super::{Cells, Gathered, RowSource, ServingError, TableRows};
@@ -73,7 +73,7 @@ impl ModelColumns {
                 let value = cells.value(row);
                 let code = column_type.encode(value).map_err(|expected| {
                     let (row, column) = (row, name.clone());
-                    ServingError::Cell { row, column, expected, found: shown(value) }
+                    ServingError::Cell { row, column, expected, found: value.to_string() }
                 })?;
                 values.push(code);
             }
@@ -93,15 +93,6 @@ fn find<'a>(table: &'a TableRows, name: &str) -> Result<&'a Cells, ServingError>
         (None, _) => format!("expected a column {name}, which the model takes"),
     };
     Err(ServingError::Table { problem })
-}
-
-fn shown(value: Value<'_>) -> String {
-    match value {
-        Value::Missing => "nothing".to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::Flag(flag) => flag.to_string(),
-        Value::Text(text) => format!("{text:?}"),
-    }
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub enum ServingError {
         problem: String,
     },
     /// A value of the caller's table is not of its column's type.
-    #[error("table.columns: row {row}, column {column}: expected {expected}, found {found}")]
+    #[error("table.columns: row {row}, column {column}: expected {expected}, found {found:?}")]
     Cell {
         /// The row, from 0.
         row: usize,

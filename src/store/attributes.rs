@@ -158,11 +158,6 @@ impl Attributes {
         let sum = rows.map(row).fold(0_u128, u128::wrapping_add);
         format!("{sum:032x}")
     }
-
-    /// Customers with attributes.
-    pub fn customers(&self) -> usize {
-        self.rows.len()
-    }
 }
 
 /// The columns of a model, read off the attributes of customers.

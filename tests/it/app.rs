@@ -148,6 +148,12 @@ impl Clients {
             .await
     }
 
+    /// Trains by a recipe of its own.
+    pub(crate) async fn train_by(&self, model: &str, recipe: String) -> TrainingJob {
+        let (model, recipe_toml) = (model.to_owned(), Some(recipe));
+        self.train_as(CreateTrainingJobRequest { model, recipe_toml, ..Default::default() }).await
+    }
+
     pub(crate) async fn train_as(&self, request: CreateTrainingJobRequest) -> TrainingJob {
         let job = self.trainings().create_training_job(request).await.unwrap().into_inner();
         self.training_end(&job.job_id).await

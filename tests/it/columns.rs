@@ -15,15 +15,6 @@ fn telco(more: &str) -> String {
     format!("kind = \"churn\"\n[table]\npath = {path:?}\nlabel = \"Churn\"\n{more}")
 }
 
-async fn train(app: &TestApp, model: &str, recipe: String) -> TrainingJob {
-    let request = CreateTrainingJobRequest {
-        model: model.to_owned(),
-        recipe_toml: Some(recipe),
-        ..Default::default()
-    };
-    app.train_as(request).await
-}
-
 fn evaluation(version: &ModelVersion) -> Value {
     serde_json::from_str(&version.evaluation_json).unwrap()
 }
@@ -74,7 +65,7 @@ fn ask(version: i64, input: Input) -> PredictChurnRequest {
 #[tokio::test]
 async fn a_table_is_cross_validated_and_served_by_its_columns() {
     let app = TestApp::empty().await;
-    let result = train(&app, "telco", telco("")).await.result.unwrap();
+    let result = app.train_by("telco", telco("")).await.result.unwrap();
     assert!(result.promoted, "{}", result.promotion_reason);
     let version = app.version("telco", result.version).await;
     // 0.8379 +- 0.005 is what logistic regression on these five columns reaches in ten folds.
@@ -118,7 +109,7 @@ async fn a_table_is_cross_validated_and_served_by_its_columns() {
     let codes = app.predictions().predict_churn(codes).await.unwrap().into_inner();
     assert_eq!(codes.probabilities, answer.probabilities);
     // Again: the same bytes.
-    let again = train(&app, "telco", telco("")).await.result.unwrap();
+    let again = app.train_by("telco", telco("")).await.result.unwrap();
     let again = app.version("telco", again.version).await;
     assert_eq!(again.model_digest, version.model_digest);
 }
@@ -127,7 +118,7 @@ async fn a_table_is_cross_validated_and_served_by_its_columns() {
 async fn rows_that_a_table_model_cannot_take_are_named() {
     let app = TestApp::empty().await;
     let more = "folds = 3\n";
-    let version = train(&app, "telco", telco(more)).await.result.unwrap().version;
+    let version = app.train_by("telco", telco(more)).await.result.unwrap().version;
     let refuse = async |input: Input| {
         app.predictions().predict_churn(ask(version, input)).await.unwrap_err()
     };
@@ -165,7 +156,7 @@ async fn rows_that_a_table_model_cannot_take_are_named() {
             "no column of the table is a feature",
         ),
     ] {
-        let job = train(&app, "telco", recipe).await;
+        let job = app.train_by("telco", recipe).await;
         let message = job.error.unwrap().message;
         assert!(message.contains(part), "{message}");
     }
@@ -204,13 +195,13 @@ async fn with_times_the_latest_rows_are_held_out_and_columns_that_know_the_outco
              id = \"key\"\ntime = \"day\"\nhorizon_days = 14\n{more}"
         )
     };
-    let version = train(&app, "left", recipe("")).await.result.unwrap().version;
+    let version = app.train_by("left", recipe("")).await.result.unwrap().version;
     let leaking = app.version("left", version).await;
     let told = evaluation(&leaking);
     assert_eq!(told["suspects"][0]["column"], "closed_account");
     assert_eq!(told["suspects"].as_array().unwrap().len(), 1);
     assert!(metric(&leaking, "roc_auc") > 0.97);
-    let honest = train(&app, "left", recipe("exclude = [\"closed_account\"]\n")).await;
+    let honest = app.train_by("left", recipe("exclude = [\"closed_account\"]\n")).await;
     let honest = app.version("left", honest.result.unwrap().version).await;
     let told = evaluation(&honest);
     assert!(told["suspects"].as_array().unwrap().is_empty());
@@ -280,7 +271,7 @@ async fn attributes_join_as_they_held_and_leave_with_the_customer() {
 
     let recipe = "kind = \"churn\"\nactive_days = 180\nhorizon_days = 45\nattributes = [\"*\"]\n\
                   [snapshots]\ncount = 4\nstep_days = 30\nhistory_days = 60\n";
-    let result = train(&app, "churn", recipe.to_owned()).await.result.unwrap();
+    let result = app.train_by("churn", recipe.to_owned()).await.result.unwrap();
     let version = app.version("churn", result.version).await;
     let names: Vec<&str> = version.input_columns.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(names, ["complaints", "plan"]);
@@ -362,6 +353,6 @@ async fn attributes_that_do_not_hold_change_nothing() {
     assert!(customer.into_inner().attributes.is_empty());
     let recipe = "kind = \"churn\"\nactive_days = 180\nhorizon_days = 45\n\
                   attributes = [\"age\"]\n";
-    let message = train(&app, "churn", recipe.to_owned()).await.error.unwrap().message;
+    let message = app.train_by("churn", recipe.to_owned()).await.error.unwrap().message;
     assert!(message.contains("there is no \"age\"; imported are: none"), "{message}");
 }

@@ -14,15 +14,6 @@ fn recipe(kind: &str, algorithm: &str, more: &str) -> String {
     )
 }
 
-async fn train(app: &TestApp, model: &str, recipe: String) -> TrainingJob {
-    let request = CreateTrainingJobRequest {
-        model: model.to_owned(),
-        recipe_toml: Some(recipe),
-        ..Default::default()
-    };
-    app.train_as(request).await
-}
-
 #[tokio::test]
 async fn every_algorithm_trains_serves_and_explains_itself() {
     let app = TestApp::copy_of(&small_shop().directory).await;
@@ -36,7 +27,7 @@ async fn every_algorithm_trains_serves_and_explains_itself() {
         "linfa-tree",
         "smartcore-forest",
     ] {
-        let job = train(&app, "churn", recipe("churn", algorithm, "")).await;
+        let job = app.train_by("churn", recipe("churn", algorithm, "")).await;
         let version = job.result.unwrap_or_else(|| panic!("{algorithm}: {:?}", job.error)).version;
         let request = PredictChurnRequest {
             input: Some(predict_churn_request::Input::CustomerIds(customer_ids(&["r1", "r2"]))),
@@ -64,7 +55,7 @@ async fn a_champion_that_did_not_pass_its_gate_takes_force() {
         "{}[gate]\nmax_calibration_error = 0.0\n",
         recipe("churn", "logistic-regression", "")
     );
-    let result = train(&app, "churn", strict).await.result.unwrap();
+    let result = app.train_by("churn", strict).await.result.unwrap();
     assert!(!result.promoted, "{}", result.promotion_reason);
     let mut request = SetModelAliasRequest {
         model: "churn".to_owned(),
@@ -112,7 +103,7 @@ async fn drift_is_told_per_feature_with_its_noise() {
 async fn recency_frequency_and_monetary_value_become_scores_and_names() {
     let app = TestApp::copy_of(&small_shop().directory).await;
     let text = "kind = \"rfm\"\nactive_days = 365\n".to_owned();
-    let result = train(&app, "rfm", text).await.result.unwrap();
+    let result = app.train_by("rfm", text).await.result.unwrap();
     assert!(result.promoted, "{}", result.promotion_reason);
     let ids = customer_ids(&["r1", "r2", "nobody"]);
     let request = AssignRfmRequest {

@@ -126,20 +126,23 @@ fn many(rows: u64, seed: u64) -> Vec<(&'static str, ArrayRef)> {
     ]
 }
 
+/// What else a mapping can say of the columns of [`many`].
+const WAYS: [&str; 6] = [
+    "[returns]\ncancellation_prefix = \"C\"\n",
+    "[recorded_at]\nrule = \"now\"\n[returns]\nquantity_sign = \"reversed\"\n",
+    "[recorded_at]\ncolumn = \"r\"\n[file]\nnulls = [\"3\", \"p4\", \"branch 1\"]\n",
+    "[returns]\nquantity_sign = \"unsigned\"\ncolumn = \"s\"\nvalues = [\"branch 1\"]\n",
+    "[constants]\nchannel = \"web\"\npromotion_id = \"top1\"\ndiscount = 1\n",
+    "[constants]\ncurrency = \"EUR\"\n",
+];
+
 #[test]
 fn many_rows_with_all_faults_give_the_histories_of_the_row_reader() {
     let folder = tempfile::tempdir().unwrap();
     let first = write(&folder, "first", many(9_000, 1));
     let second = write(&folder, "second", many(3_000, 2));
     let columns = "category = \"g\"\nunit_cost = \"k\"\nstore_id = \"s\"\n";
-    for rest in [
-        "[returns]\ncancellation_prefix = \"C\"\n",
-        "[recorded_at]\nrule = \"now\"\n[returns]\nquantity_sign = \"reversed\"\n",
-        "[recorded_at]\ncolumn = \"r\"\n[file]\nnulls = [\"3\", \"p4\", \"branch 1\"]\n",
-        "[returns]\nquantity_sign = \"unsigned\"\ncolumn = \"s\"\nvalues = [\"branch 1\"]\n",
-        "[constants]\nchannel = \"web\"\npromotion_id = \"top1\"\ndiscount = 1\n",
-        "[constants]\ncurrency = \"EUR\"\n",
-    ] {
+    for rest in WAYS {
         let counts = compare(&[first.clone(), second.clone()], &mapping(columns, rest));
         assert_eq!(counts.rows_read, 12_000);
         assert!(counts.refused > 1_000, "{rest}");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{
-    ColumnKind, ColumnProfile, ColumnType, Dataset, InputColumn, InputSchema, LeftOut, Value,
+    ColumnKind, ColumnProfile, ColumnType, Dataset, InputColumn, InputSchema, LeftOut,
 };
 use crate::ingest::{ReadFileError, TableFile, file_sha256};
 use crate::model::FitRun;
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
             let value = table.value(*column)?;
             let code = column_type.encode(value);
             self.values
-                .push(code.map_err(|expected| table.wrong(*column, expected, shown(value)))?);
+                .push(code.map_err(|expected| table.wrong(*column, expected, value.to_string()))?);
         }
         if let Some(column) = self.id {
             // A row without a key is a case of its own: it gets one that no other row can have.
@@ -378,7 +378,7 @@ fn outcome(recipe: &TableRecipe, table: &TableFile, label: usize) -> Result<bool
     let refuse = |remedy| TableError::Outcome {
         row: table.row(),
         column: recipe.label.clone(),
-        found: shown(value),
+        found: value.to_string(),
         remedy,
     };
     if value.is_missing() {
@@ -390,15 +390,6 @@ fn outcome(recipe: &TableRecipe, table: &TableFile, label: usize) -> Result<bool
             Ok(flag) if !flag.is_nan() => Ok(flag == 1.0),
             _ => Err(refuse("name the text that is the event as table.event")),
         },
-    }
-}
-
-fn shown(value: Value<'_>) -> String {
-    match value {
-        Value::Missing => "nothing".to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::Flag(flag) => flag.to_string(),
-        Value::Text(text) => text.to_owned(),
     }
 }
 

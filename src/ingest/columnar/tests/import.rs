@@ -134,14 +134,7 @@ fn dirty_files_are_imported_as_row_by_row() {
     let first = write(&folder, "first", many(3_000, 1));
     let second = write(&folder, "second", many(1_000, 2));
     let columns = "category = \"g\"\nunit_cost = \"k\"\nstore_id = \"s\"\n";
-    for rest in [
-        "[returns]\ncancellation_prefix = \"C\"\n",
-        "[recorded_at]\nrule = \"now\"\n[returns]\nquantity_sign = \"reversed\"\n",
-        "[recorded_at]\ncolumn = \"r\"\n[file]\nnulls = [\"3\", \"p4\", \"branch 1\"]\n",
-        "[returns]\nquantity_sign = \"unsigned\"\ncolumn = \"s\"\nvalues = [\"branch 1\"]\n",
-        "[constants]\nchannel = \"web\"\npromotion_id = \"top1\"\ndiscount = 1\n",
-        "[constants]\ncurrency = \"EUR\"\n",
-    ] {
+    for rest in WAYS {
         let paths = [first.clone(), second.clone(), first.clone()];
         let reports = compare(&paths, &mapping(columns, rest));
         assert_eq!(reports[0].rows_read, 3_000);

@@ -34,6 +34,6 @@ pub use self::decomposition::Decomposition;
 pub use self::fallback::Fallback;
 pub use self::member::Member;
 pub use self::panel::{Calibration, PanelFit, fit_panel, fit_panel_with};
-pub use self::reconcile::{Hierarchy, Nodes};
+pub use self::reconcile::{Constraint, Hierarchy, NodeErrors};
 pub use self::settings::{Control, ExternalMember, ForecastError, Method, NoControl, Settings};
 pub use self::theta::Theta;

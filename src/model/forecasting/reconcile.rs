@@ -1,15 +1,18 @@
-//! Forecasts of a hierarchy that add up.
+//! Forecasts that add up.
+//!
+//! Every constraint says that one node is the sum of others: the total of all stores, and also of
+//! all categories. Such a collection need not be a tree (Girolimetto and Di Fonzo, "Point and
+//! probabilistic forecast reconciliation for general linearly constrained multiple time series",
+//! Statistical Methods & Applications 33, 2024).
 //!
 //! Minimum trace reconciliation (Wickramasuriya, Athanasopoulos and Hyndman, "Optimal forecast
 //! reconciliation for hierarchical and grouped time series through trace minimization", Journal of
 //! the American Statistical Association 114, 2019) with the shrinkage estimator of Schäfer and
 //! Strimmer ("A shrinkage approach to large-scale covariance matrix estimation", 2005):
 //! correlations of the errors are shrunk towards zero by an intensity that the errors themselves
-//! give.
-//!
-//! With base forecasts y and constraints C y = 0 (each sum less its series) the answer is
-//! y - W C' (C W C')^-1 C y. Only a system of the size of the sums has to be solved, and the
-//! covariance W of all nodes is never written out.
+//! give. With base forecasts y and constraints C y = 0 the answer is y - W C' (C W C')^-1 C y. Only
+//! a system of the size of the constraints has to be solved, and the covariance W of all nodes is
+//! never written out.
 
 use super::seasonal::cholesky_solve;
 use super::settings::ForecastError;
@@ -19,87 +22,104 @@ const RIDGE: f64 = 1e-12;
 /// Variances below this share of the largest one count as this share of it.
 const SMALLEST_VARIANCE: f64 = 1e-12;
 
-/// A hierarchy of one or more levels above its series. Sums may overlap (region and product group).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hierarchy {
-    series: usize,
-    sums: Vec<Vec<usize>>,
+/// One node is the sum of others; all by their indices.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Constraint {
+    /// The sum.
+    pub total: usize,
+    /// What it is the sum of.
+    pub parts: Vec<usize>,
 }
 
-/// Forecasts or past errors of all nodes: `sums` in the order of the hierarchy's sums, `series` in
-/// the order of the series; one row of equal length each.
+/// Which sums must hold between nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hierarchy {
+    nodes: usize,
+    constraints: Vec<Constraint>,
+}
+
+/// Past errors of a node, and what stands for them where there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Nodes {
-    /// Of the sums.
-    pub sums: Vec<Vec<f64>>,
-    /// Of the series.
-    pub series: Vec<Vec<f64>>,
+pub struct NodeErrors {
+    /// Actual less forecast, for all nodes from the same origins and steps; empty when they are not
+    /// known.
+    pub errors: Vec<f64>,
+    /// Size of the errors, in the same proportion to their standard deviation for all nodes.
+    pub spread: f64,
 }
 
 impl Hierarchy {
-    /// A hierarchy over `series` series; each sum lists the series (their indices) it adds.
+    /// Constraints between `nodes` nodes, from the bottom up: where a total is a part of another
+    /// one, its own constraint comes first. Several constraints may have one total.
     ///
     /// # Errors
     /// [`ForecastError::UnknownSeries`].
-    pub fn new(series: usize, sums: Vec<Vec<usize>>) -> Result<Self, ForecastError> {
-        match sums.iter().flatten().find(|index| **index >= series) {
-            Some(found) => Err(ForecastError::UnknownSeries { known: series, found: *found }),
-            None => Ok(Self { series, sums }),
+    pub fn new(nodes: usize, constraints: Vec<Constraint>) -> Result<Self, ForecastError> {
+        for Constraint { total, parts } in &constraints {
+            if let Some(found) = parts.iter().chain([total]).find(|index| **index >= nodes) {
+                return Err(ForecastError::UnknownSeries { known: nodes, found: *found });
+            }
         }
+        Ok(Self { nodes, constraints })
     }
 
-    /// The series as they are, and sums of them.
+    /// The parts of the first constraint of each total stay as they are and give the total. Parts
+    /// of its further constraints share what they are off by, each in proportion to its size
+    /// (Athanasopoulos, Ahmed and Hyndman, "Hierarchical forecasts for Australian domestic
+    /// tourism", International Journal of Forecasting 25, 2009, forecast proportions), so none
+    /// changes its sign where all have one.
     ///
     /// # Errors
     /// [`ForecastError::Shape`].
-    pub fn bottom_up(&self, series: Vec<Vec<f64>>) -> Result<Nodes, ForecastError> {
-        shape("series", self.series, series.len())?;
-        let length = series.first().map_or(0, Vec::len);
-        for row in &series {
-            shape("a series", length, row.len())?;
-        }
-        let sums = self.sums.iter().map(|members| {
-            let mut sum = vec![0.0; length];
-            for row in members.iter().filter_map(|index| series.get(*index)) {
-                for (sum, value) in sum.iter_mut().zip(row) {
-                    *sum += value;
+    pub fn bottom_up(&self, mut base: Vec<Vec<f64>>) -> Result<Vec<Vec<f64>>, ForecastError> {
+        let horizon = self.check(&base)?;
+        let mut settled = vec![false; self.nodes];
+        for Constraint { total, parts } in &self.constraints {
+            let sum = summed(&base, parts, horizon);
+            match settled.get_mut(*total) {
+                Some(settled) if *settled => share(&mut base, *total, parts, &sum),
+                Some(settled) => {
+                    *settled = true;
+                    if let Some(row) = base.get_mut(*total) {
+                        *row = sum;
+                    }
                 }
+                None => {}
             }
-            sum
-        });
-        Ok(Nodes { sums: sums.collect(), series })
+        }
+        Ok(base)
     }
 
-    /// Base forecasts of all nodes, reconciled with the past errors of the same nodes (actual less
-    /// forecast, all from the same origins and steps). Sums of the answer are exact; with
-    /// `non_negative` series below zero are cut before they are summed.
+    /// Base forecasts of all nodes, moved as little as their past errors allow. With `non_negative`
+    /// what falls below zero is cut. Sums of the answer are those of [`Self::bottom_up`].
     ///
     /// # Errors
     /// [`ForecastError::Shape`].
     pub fn min_trace(
         &self,
-        base: &Nodes,
-        errors: &Nodes,
+        mut base: Vec<Vec<f64>>,
+        errors: &[NodeErrors],
         non_negative: bool,
-    ) -> Result<Nodes, ForecastError> {
-        let horizon = self.check(base)?;
-        let count = self.check(errors)?;
-        let (lambda, variances) = shrinkage(errors, count);
-        let gaps = self.gaps(errors, count);
+    ) -> Result<Vec<Vec<f64>>, ForecastError> {
+        let horizon = self.check(&base)?;
+        shape("errors", self.nodes, errors.len())?;
+        let count = errors.iter().map(|node| node.errors.len()).max().unwrap_or_default();
+        for node in errors.iter().filter(|node| !node.errors.is_empty()) {
+            shape("errors of a node", count, node.errors.len())?;
+        }
+        let Shrunk { lambda, variances } = Shrunk::of(errors, count);
+        let known: Vec<Vec<f64>> = errors.iter().map(|node| node.errors.clone()).collect();
+        let gaps = self.gaps(&known, count);
+        let mut multipliers = self.gaps(&base, horizon);
         let mut system = self.system(&variances, &gaps, lambda);
-        let mut multipliers = self.gaps(base, horizon);
         solve_columns(&mut system, &mut multipliers, horizon);
-        let sums = self.sums.len();
-        // What each multiplier moves a series by: -(W C')[series, sum].
         let scale = (1.0 - lambda) / count.max(1) as f64;
-        let mut series = base.series.clone();
-        for (index, row) in series.iter_mut().enumerate() {
-            let own = errors.series.get(index).map(Vec::as_slice).unwrap_or_default();
-            let variance = variances.get(sums + index).copied().unwrap_or_default();
-            for (sum, (members, gap)) in self.sums.iter().zip(&gaps).enumerate() {
-                let times = members.iter().filter(|member| **member == index).count() as f64;
-                let weight = scale * dot(own, gap) - lambda * variance * times;
-                let multiplier = multipliers.get(sum).map(Vec::as_slice).unwrap_or_default();
+        for (index, (row, own)) in base.iter_mut().zip(&known).enumerate() {
+            let variance = variances.get(index).copied().unwrap_or_default();
+            let constraints = self.constraints.iter().zip(&gaps).zip(&multipliers);
+            for ((constraint, gap), multiplier) in constraints {
+                let weight =
+                    scale * dot(own, gap) + lambda * variance * constraint.coefficient(index);
                 for (value, multiplier) in row.iter_mut().zip(multiplier) {
                     *value -= weight * multiplier;
                 }
@@ -108,60 +128,62 @@ impl Hierarchy {
                 row.iter_mut().for_each(|value| *value = value.max(0.0));
             }
         }
-        self.bottom_up(series)
+        self.bottom_up(base)
     }
 
     /// All rows are there and of the same length, which is returned.
-    fn check(&self, nodes: &Nodes) -> Result<usize, ForecastError> {
-        shape("sums", self.sums.len(), nodes.sums.len())?;
-        shape("series", self.series, nodes.series.len())?;
-        let length = nodes.series.first().map_or(0, Vec::len);
-        for row in nodes.sums.iter().chain(&nodes.series) {
+    fn check(&self, rows: &[Vec<f64>]) -> Result<usize, ForecastError> {
+        shape("nodes", self.nodes, rows.len())?;
+        let length = rows.first().map_or(0, Vec::len);
+        for row in rows {
             shape("a node", length, row.len())?;
         }
         Ok(length)
     }
 
-    /// C y: what each sum is larger than its series together, by column.
-    fn gaps(&self, nodes: &Nodes, length: usize) -> Vec<Vec<f64>> {
-        let gap = |(sum, members): (&Vec<f64>, &Vec<usize>)| {
-            let mut gap = sum.clone();
+    /// C y: what each total is larger than its parts together, by column. Empty rows count as
+    /// zeros.
+    fn gaps(&self, rows: &[Vec<f64>], length: usize) -> Vec<Vec<f64>> {
+        let gap = |constraint: &Constraint| {
+            let mut gap = rows.get(constraint.total).cloned().unwrap_or_default();
             gap.resize(length, 0.0);
-            for row in members.iter().filter_map(|index| nodes.series.get(*index)) {
-                for (gap, value) in gap.iter_mut().zip(row) {
-                    *gap -= value;
-                }
+            for (gap, sum) in gap.iter_mut().zip(summed(rows, &constraint.parts, length)) {
+                *gap -= sum;
             }
             gap
         };
-        nodes.sums.iter().zip(&self.sums).map(gap).collect()
+        self.constraints.iter().map(gap).collect()
     }
 
     /// C W C' by rows.
     fn system(&self, variances: &[f64], gaps: &[Vec<f64>], lambda: f64) -> Vec<f64> {
         let count = gaps.first().map_or(1, Vec::len).max(1) as f64;
-        let (of_sums, of_series) = variances.split_at(self.sums.len().min(variances.len()));
-        let mut times = vec![0.0; self.series];
         let mut system = Vec::with_capacity(gaps.len() * gaps.len());
-        for (row, (members, gap)) in self.sums.iter().zip(gaps).enumerate() {
-            times.fill(0.0);
-            for member in members {
-                if let Some(times) = times.get_mut(*member) {
-                    *times += 1.0;
-                }
-            }
-            for (column, (others, other)) in self.sums.iter().zip(gaps).enumerate() {
-                let common = others
-                    .iter()
-                    .filter_map(|member| Some(times.get(*member)? * of_series.get(*member)?));
-                let mut diagonal: f64 = common.sum();
-                if row == column {
-                    diagonal += of_sums.get(row).copied().unwrap_or_default();
-                }
-                system.push((1.0 - lambda) * dot(gap, other) / count + lambda * diagonal);
+        for (constraint, gap) in self.constraints.iter().zip(gaps) {
+            for (other, other_gap) in self.constraints.iter().zip(gaps) {
+                let indices = constraint.parts.iter().chain([&constraint.total]);
+                let common = indices.filter_map(|index| {
+                    let both = constraint.coefficient(*index) * other.coefficient(*index);
+                    Some(both * variances.get(*index)?)
+                });
+                let independent: f64 = common.sum();
+                system.push((1.0 - lambda) * dot(gap, other_gap) / count + lambda * independent);
             }
         }
         system
+    }
+}
+
+impl Constraint {
+    /// The node's entry in this row of C.
+    fn coefficient(&self, node: usize) -> f64 {
+        if node == self.total {
+            1.0
+        } else if self.parts.contains(&node) {
+            -1.0
+        } else {
+            0.0
+        }
     }
 }
 
@@ -171,6 +193,39 @@ fn shape(what: &'static str, expected: usize, found: usize) -> Result<(), Foreca
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn summed(rows: &[Vec<f64>], parts: &[usize], length: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; length];
+    for row in parts.iter().filter_map(|part| rows.get(*part)) {
+        for (sum, value) in sum.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+    sum
+}
+
+/// Moves the parts, which add up to `sum`, so that they add up to the total.
+fn share(rows: &mut [Vec<f64>], total: usize, parts: &[usize], sum: &[f64]) {
+    let total = rows.get(total).cloned().unwrap_or_default();
+    for (step, (total, sum)) in total.iter().zip(sum).enumerate() {
+        let cells = parts.iter().filter_map(|part| rows.get(*part)?.get(step));
+        let size: f64 = cells.map(|value| value.abs()).sum();
+        let mut added = 0.0;
+        for (nth, part) in parts.iter().enumerate() {
+            let Some(cell) = rows.get_mut(*part).and_then(|row| row.get_mut(step)) else {
+                continue;
+            };
+            let weight = if size > 0.0 { cell.abs() / size } else { 1.0 / parts.len() as f64 };
+            *cell += (total - sum) * weight;
+            // The last part takes what rounding left, unless that would change its sign.
+            let rest = total - added;
+            if nth + 1 == parts.len() && rest * *cell >= 0.0 {
+                *cell = rest;
+            }
+            added += *cell;
+        }
+    }
 }
 
 /// Solves for all right-hand sides, which are columns of `rows`.
@@ -189,27 +244,54 @@ fn solve_columns(system: &mut [f64], rows: &mut [Vec<f64>], columns: usize) {
     }
 }
 
-/// The intensity of the shrinkage, 0 to 1, and the variance of each node (sums first). Without two
-/// errors everything is shrunk, and all variances are 1.
-fn shrinkage(errors: &Nodes, count: usize) -> (f64, Vec<f64>) {
-    let nodes = || errors.sums.iter().chain(&errors.series);
+/// The covariance of the errors: correlations times 1 - `lambda`.
+#[derive(Clone, Debug, PartialEq)]
+struct Shrunk {
+    /// Intensity of the shrinkage, 0 to 1.
+    lambda: f64,
+    /// Of each node.
+    variances: Vec<f64>,
+}
+
+impl Shrunk {
+    /// Without two errors everything is shrunk.
+    fn of(nodes: &[NodeErrors], count: usize) -> Self {
+        let n = count as f64;
+        let known = || nodes.iter().filter(|node| count > 1 && !node.errors.is_empty());
+        let variance = |node: &NodeErrors| dot(&node.errors, &node.errors) / n;
+        // What a spread is worth where errors are not known.
+        let of_spreads: f64 = known().map(|node| node.spread * node.spread).sum();
+        let of_errors: f64 = known().map(variance).sum();
+        let worth = if of_spreads > 0.0 { of_errors / of_spreads } else { 1.0 };
+        let raw = nodes.iter().map(|node| match node.errors.as_slice() {
+            errors if count > 1 && !errors.is_empty() => variance(node),
+            _ => worth * node.spread * node.spread,
+        });
+        let raw: Vec<f64> = raw.collect();
+        let largest = raw.iter().fold(0.0_f64, |largest, variance| largest.max(*variance));
+        if !(largest > 0.0 && largest.is_finite()) {
+            return Self { lambda: 1.0, variances: vec![1.0; raw.len()] };
+        }
+        let floor = SMALLEST_VARIANCE * largest;
+        let variances: Vec<f64> = raw.iter().map(|variance| variance.max(floor)).collect();
+        let rows = nodes.iter().zip(&variances).filter(|(node, _)| !node.errors.is_empty());
+        let rows = rows.map(|(node, variance)| (node.errors.as_slice(), *variance));
+        Self { lambda: intensity(rows, count), variances }
+    }
+}
+
+/// How far correlations are shrunk: 1 when there are not two errors or none is seen.
+fn intensity<'a>(rows: impl Iterator<Item = (&'a [f64], f64)>, count: usize) -> f64 {
     if count < 2 {
-        return (1.0, vec![1.0; nodes().count()]);
+        return 1.0;
     }
     let n = count as f64;
-    let raw: Vec<f64> = nodes().map(|row| dot(row, row) / n).collect();
-    let largest = raw.iter().fold(0.0_f64, |largest, variance| largest.max(*variance));
-    if largest <= 0.0 {
-        return (1.0, vec![1.0; raw.len()]);
-    }
-    let floor = SMALLEST_VARIANCE * largest;
-    let variances: Vec<f64> = raw.iter().map(|variance| variance.max(floor)).collect();
     // Sums over all pairs of nodes, through the times by times matrix of standardised errors: with
     // w = x(i) x(j), of (sum of w)^2 and of sum of w^2; pairs of a node with itself are taken off.
     let mut gram = vec![0.0; count * count];
     let mut squares = vec![0.0; count];
     let (mut own_sums, mut own_squares) = (0.0, 0.0);
-    for (row, variance) in nodes().zip(&variances) {
+    for (row, variance) in rows {
         let own = dot(row, row) / variance;
         own_sums += own * own;
         for (value, cells) in row.iter().zip(gram.chunks_exact_mut(count)) {
@@ -228,8 +310,7 @@ fn shrinkage(errors: &Nodes, count: usize) -> (f64, Vec<f64>) {
     let of_squares = dot(&squares, &squares) - own_squares;
     let noise = (of_squares - sums / n) / (n * (n - 1.0));
     let correlation = sums / (n * n);
-    let lambda = if correlation > 0.0 { (noise / correlation).clamp(0.0, 1.0) } else { 1.0 };
-    (lambda, variances)
+    if correlation > 0.0 { (noise / correlation).clamp(0.0, 1.0) } else { 1.0 }
 }
 
 #[cfg(test)]
@@ -242,52 +323,59 @@ mod tests {
         *state as f64 / 1_073_741_823.5 - 1.0
     }
 
-    /// Two regions and a total over four series.
-    fn hierarchy() -> Hierarchy {
-        Hierarchy::new(4, vec![vec![0, 1, 2, 3], vec![0, 1], vec![2, 3]]).unwrap()
+    fn constraint(total: usize, parts: &[usize]) -> Constraint {
+        Constraint { total, parts: parts.to_vec() }
+    }
+
+    /// Two regions (4, 5) of four stores, and a total (6) of both.
+    fn tree() -> Hierarchy {
+        let regions = [constraint(4, &[0, 1]), constraint(5, &[2, 3])];
+        Hierarchy::new(7, [&regions[..], &[constraint(6, &[4, 5])]].concat()).unwrap()
     }
 
     /// Truth that adds up, and forecasts whose errors have the given size at each node.
-    fn simulated(state: &mut u64, length: usize) -> (Nodes, Nodes) {
-        let series = (0..4).map(|i| (0..length).map(|_| 10.0 + f64::from(i)).collect()).collect();
-        let truth = hierarchy().bottom_up(series).unwrap();
-        let mut shaken = |rows: &[Vec<f64>], sizes: &[f64]| -> Vec<Vec<f64>> {
-            let pairs = rows.iter().zip(sizes);
-            pairs.map(|(row, size)| row.iter().map(|v| v + size * noise(state)).collect()).collect()
-        };
-        let base = Nodes {
-            sums: shaken(&truth.sums, &[1.0, 1.0, 3.0]),
-            series: shaken(&truth.series, &[2.0, 0.5, 1.0, 4.0]),
-        };
+    fn simulated(state: &mut u64, length: usize) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+        let stores = (0..7).map(|i| (0..length).map(|_| 10.0 + f64::from(i)).collect()).collect();
+        let truth = tree().bottom_up(stores).unwrap();
+        let sizes = [2.0, 0.5, 1.0, 4.0, 1.0, 3.0, 1.0];
+        let rows = truth.iter().zip(sizes);
+        let base =
+            rows.map(|(row, size)| row.iter().map(|v| v + size * noise(state)).collect()).collect();
         (truth, base)
     }
 
-    fn difference(a: &Nodes, b: &Nodes) -> Nodes {
-        let rows = |a: &[Vec<f64>], b: &[Vec<f64>]| {
-            let pairs = a.iter().zip(b);
-            pairs.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect()).collect()
-        };
-        Nodes { sums: rows(&a.sums, &b.sums), series: rows(&a.series, &b.series) }
+    fn difference(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let pairs = a.iter().zip(b);
+        pairs.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect()).collect()
     }
 
-    fn squares(nodes: &Nodes) -> f64 {
-        nodes.sums.iter().chain(&nodes.series).flatten().map(|error| error * error).sum()
+    fn errors(rows: Vec<Vec<f64>>) -> Vec<NodeErrors> {
+        rows.into_iter().map(|errors| NodeErrors { errors, spread: 1.0 }).collect()
+    }
+
+    fn squares(rows: &[Vec<f64>]) -> f64 {
+        rows.iter().flatten().map(|error| error * error).sum()
+    }
+
+    fn assert_adds_up(hierarchy: &Hierarchy, rows: &[Vec<f64>]) {
+        for Constraint { total, parts } in &hierarchy.constraints {
+            for (step, value) in rows[*total].iter().enumerate() {
+                let sum: f64 = parts.iter().map(|part| rows[*part][step]).sum();
+                assert!((value - sum).abs() <= 1e-12 * value.abs(), "{value} {sum}");
+            }
+        }
     }
 
     #[test]
     fn reconciled_forecasts_add_up_and_beat_the_base() {
         let mut state = 7;
         let (truth, base) = simulated(&mut state, 60);
-        let errors = difference(&truth, &base);
+        let errors = errors(difference(&truth, &base));
         let (truth, base) = simulated(&mut state, 400);
-        let found = hierarchy().min_trace(&base, &errors, false).unwrap();
-        for (sum, members) in found.sums.iter().zip(&hierarchy().sums) {
-            for (step, sum) in sum.iter().enumerate() {
-                let added: f64 = members.iter().map(|index| found.series[*index][step]).sum();
-                assert!((sum - added).abs() <= 1e-9 * sum.abs());
-            }
-        }
-        let bottom_up = hierarchy().bottom_up(base.series.clone()).unwrap();
+        let found = tree().min_trace(base.clone(), &errors, false).unwrap();
+        assert_adds_up(&tree(), &found);
+        let bottom_up = tree().bottom_up(base.clone()).unwrap();
+        assert_adds_up(&tree(), &bottom_up);
         let own = squares(&difference(&truth, &found));
         assert!(own < 0.7 * squares(&difference(&truth, &base)));
         assert!(own < 0.7 * squares(&difference(&truth, &bottom_up)));
@@ -296,37 +384,58 @@ mod tests {
     /// The textbook's form, S (S' W^-1 S)^-1 S' W^-1 y, for one sum of two series and diagonal W.
     #[test]
     fn the_gap_is_shared_by_variance() {
-        let hierarchy = Hierarchy::new(2, vec![vec![0, 1]]).unwrap();
-        let errors = Nodes {
-            sums: vec![vec![1.0, 1.0, -1.0, -1.0]],
-            series: vec![vec![2.0, -2.0, 2.0, -2.0], vec![1.0, -1.0, -1.0, 1.0]],
-        };
-        let base = Nodes { sums: vec![vec![12.0]], series: vec![vec![3.0], vec![3.0]] };
-        let found = hierarchy.min_trace(&base, &errors, false).unwrap();
-        // Uncorrelated errors with variances 1, 4 and 1 share a gap of 6 in those parts.
-        assert!((found.series[0][0] - 7.0).abs() < 1e-9, "{found:?}");
-        assert!((found.series[1][0] - 4.0).abs() < 1e-9);
-        assert!((found.sums[0][0] - 11.0).abs() < 1e-9);
+        let hierarchy = Hierarchy::new(3, vec![constraint(2, &[0, 1])]).unwrap();
+        let errors = errors(vec![
+            vec![2.0, -2.0, 2.0, -2.0],
+            vec![1.0, -1.0, -1.0, 1.0],
+            vec![1.0, 1.0, -1.0, -1.0],
+        ]);
+        let base = vec![vec![3.0], vec![3.0], vec![12.0]];
+        let found = hierarchy.min_trace(base, &errors, false).unwrap();
+        // Uncorrelated errors with variances 4, 1 and 1 share a gap of 6 in those parts.
+        for (row, expected) in found.iter().zip([7.0, 4.0, 11.0]) {
+            assert!((row[0] - expected).abs() < 1e-9, "{found:?}");
+        }
     }
 
     #[test]
-    fn coherent_forecasts_stay_and_nothing_known_is_least_squares() {
-        let hierarchy = Hierarchy::new(2, vec![vec![0, 1]]).unwrap();
-        let none = Nodes { sums: vec![vec![]], series: vec![vec![], vec![]] };
-        let base = Nodes { sums: vec![vec![8.0]], series: vec![vec![3.0], vec![2.0]] };
-        let found = hierarchy.min_trace(&base, &none, true).unwrap();
-        assert!((found.series[0][0] - 4.0).abs() < 1e-9 && (found.sums[0][0] - 7.0).abs() < 1e-9);
-        let again = hierarchy.min_trace(&found, &none, true).unwrap();
+    fn two_groupings_of_one_total_agree() {
+        // Stores 0 and 1, categories 2 and 3, total 4.
+        let both = vec![constraint(4, &[0, 1]), constraint(4, &[2, 3])];
+        let hierarchy = Hierarchy::new(5, both).unwrap();
+        let base = vec![vec![6.0], vec![2.0], vec![3.0], vec![1.0], vec![20.0]];
+        let found = hierarchy.bottom_up(base.clone()).unwrap();
+        assert_eq!(found, [[6.0], [2.0], [6.0], [2.0], [8.0]]);
+        let unknown = vec![NodeErrors { errors: Vec::new(), spread: 1.0 }; 5];
+        let found = hierarchy.min_trace(base, &unknown, true).unwrap();
+        assert_adds_up(&hierarchy, &found);
+        assert!(found[4][0] > 8.0 && found[4][0] < 20.0, "{found:?}");
+        // Nothing is lost where all parts are zero, and signs stay.
+        let zero = vec![vec![6.0], vec![-2.0], vec![0.0], vec![0.0], vec![9.0]];
+        assert_eq!(hierarchy.bottom_up(zero).unwrap(), [[6.0], [-2.0], [2.0], [2.0], [4.0]]);
+    }
+
+    #[test]
+    fn coherent_forecasts_stay_and_nothing_known_is_shared_by_spread() {
+        let hierarchy = Hierarchy::new(3, vec![constraint(2, &[0, 1])]).unwrap();
+        let spread = |spread| NodeErrors { errors: Vec::new(), spread };
+        let spreads = [spread(2.0_f64.sqrt()), spread(0.0), spread(1.0)];
+        let base = vec![vec![3.0], vec![2.0], vec![8.0]];
+        let found = hierarchy.min_trace(base, &spreads, true).unwrap();
+        assert!((found[0][0] - 5.0).abs() < 1e-9 && (found[1][0] - 2.0).abs() < 1e-9);
+        let again = hierarchy.min_trace(found.clone(), &spreads, true).unwrap();
         assert!(squares(&difference(&again, &found)) < 1e-18);
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let unknown = Hierarchy::new(2, vec![vec![0, 2]]);
+        let unknown = Hierarchy::new(2, vec![constraint(2, &[0])]);
         assert_eq!(unknown, Err(ForecastError::UnknownSeries { known: 2, found: 2 }));
-        let found = hierarchy().bottom_up(vec![vec![1.0]; 3]);
-        let expected = ForecastError::Shape { what: "series", expected: 4, found: 3 };
+        let found = tree().bottom_up(vec![vec![1.0]; 3]);
+        let expected = ForecastError::Shape { what: "nodes", expected: 7, found: 3 };
         assert_eq!(found, Err(expected));
-        assert!(hierarchy().min_trace(&Nodes::default(), &Nodes::default(), false).is_err());
+        let uneven = vec![vec![1.0, 2.0]; 6].into_iter().chain([vec![1.0]]).collect();
+        assert!(tree().bottom_up(uneven).is_err());
+        assert!(tree().min_trace(vec![vec![1.0]; 7], &[], false).is_err());
     }
 }

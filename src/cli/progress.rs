@@ -1,11 +1,13 @@
 //! How far a job is: a bar on a terminal, a line per stage otherwise.
 
 use std::io::{self, IsTerminal};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::grpc::proto::JobProgress;
+use crate::model::ProgressSink;
 
 use super::output;
 
@@ -68,4 +70,31 @@ fn bar() -> ProgressBar {
     }
     bar.enable_steady_tick(TICK);
     bar
+}
+
+/// A bar for work of this process, told from any of its threads.
+pub(super) struct Shown(Mutex<Progress>);
+
+impl Shown {
+    /// Begins with nothing done.
+    pub(super) fn new(name: &str) -> Self {
+        Self(Mutex::new(Progress::new(name)))
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(self) {
+        if let Ok(bar) = self.0.into_inner() {
+            bar.finish();
+        }
+    }
+}
+
+impl ProgressSink for Shown {
+    fn report(&self, stage: &str, fraction: f64) {
+        let message = String::new();
+        let progress = JobProgress { stage: stage.to_owned(), fraction, message };
+        if let Ok(mut bar) = self.0.lock() {
+            bar.show(&progress);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use crate::dataset::Value;
+use crate::dataset::{Stamp, Value};
 use crate::transaction::Timestamp;
 
 use super::csv_file::{Limited, read_record};
@@ -198,6 +198,20 @@ impl TableFile {
         let text = self.text(column)?.unwrap_or_default();
         let instant = instant_of(&text);
         instant.map(Some).ok_or_else(|| self.wrong(column, "a date or time", text.into_owned()))
+    }
+
+    /// A cell as a place in time: a whole number, or what [`Self::instant`] takes. `None` where it is
+    /// missing.
+    ///
+    /// # Errors
+    /// As [`Self::instant`].
+    pub fn stamp(&self, column: usize) -> Result<Option<Stamp>, ReadFileError> {
+        let is_instant = matches!(self.cell(column), Cell::Instant(_) | Cell::Civil(_));
+        let text = if is_instant { None } else { self.text(column)? };
+        if let Some(index) = text.and_then(|text| text.parse().ok()) {
+            return Ok(Some(Stamp::Index(index)));
+        }
+        Ok(self.instant(column)?.map(|instant| Stamp::Instant(instant.micros())))
     }
 
     /// The error for a cell of the row that was read last.

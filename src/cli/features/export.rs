@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
@@ -14,10 +13,9 @@ use clap::Args;
 use crate::app::{StartError, existing_store};
 use crate::config::Config;
 use crate::feature::FeatureSchema;
-use crate::grpc::proto::JobProgress;
 use crate::historical::{Export, ExportError, ExportResult, fit_schema};
 use crate::ingest::{HistoryCounts, Mapping, ParquetHistories, ReadHistoriesError, ReadOptions};
-use crate::model::{CancelToken, FitRun, ProgressSink};
+use crate::model::{CancelToken, FitRun};
 use crate::telemetry;
 use crate::transaction::{HistorySource, Refusal, ShopClock, Timestamp};
 
@@ -25,7 +23,7 @@ use crate::cli::arguments::{InvalidArgument, time};
 use crate::cli::exit::Failure;
 use crate::cli::figure::count;
 use crate::cli::output::{self, Format, Output};
-use crate::cli::progress::Progress;
+use crate::cli::progress::Shown;
 use crate::cli::settings::{ConfigArgs, ListenArgs};
 use crate::cli::signal;
 
@@ -220,19 +218,6 @@ fn read_schema(path: PathBuf) -> Result<FeatureSchema, Failure> {
     }
 }
 
-/// Shows stages on standard error.
-struct Shown(Mutex<Progress>);
-
-impl ProgressSink for Shown {
-    fn report(&self, stage: &str, fraction: f64) {
-        let message = String::new();
-        let progress = JobProgress { stage: stage.to_owned(), fraction, message };
-        if let Ok(mut bar) = self.0.lock() {
-            bar.show(&progress);
-        }
-    }
-}
-
 /// Exports features until done or interrupted.
 pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
     let plan = Plan::check(args)?;
@@ -241,12 +226,10 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
     let cancel = CancelToken::default();
     let token = cancel.clone();
     let work = move || {
-        let shown = Shown(Mutex::new(Progress::new("export")));
+        let shown = Shown::new("export");
         let run = FitRun { seed: 0, threads: plan.threads, progress: &shown, cancel: token };
         let result = plan.run(&run);
-        if let Ok(bar) = shown.0.into_inner() {
-            bar.finish();
-        }
+        shown.finish();
         result.map(|result| (result, plan.output))
     };
     let (result, path) = signal::interruptible(work, || cancel.cancel()).await??;

@@ -1,0 +1,108 @@
+//! Forecasts of any series of a table, without transactions and without a server.
+
+mod output;
+
+use std::path::{Path, PathBuf};
+
+use crate::dataset::LongTable;
+use crate::model::forecasting::{Calibration, Interval, PanelFit, Settings, fit_panel};
+use crate::model::{FitError, FitRun, Watched, forecast_failure};
+
+use self::output::ForecastFile;
+
+/// What is to be forecast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableForecast<'a> {
+    /// The series, each of which goes on after its own last value.
+    pub table: &'a LongTable,
+    /// Periods, season, and whether values can be negative.
+    pub settings: Settings,
+    /// Shares of outcomes that intervals shall contain, each 0.5 to 0.99.
+    pub levels: Vec<f64>,
+}
+
+/// What was written, and how far it can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TableForecastResult {
+    /// Series that were forecast.
+    pub series: usize,
+    /// Rows of the file.
+    pub rows: u64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Mean absolute scaled error over held-out periods, over the series that have one.
+    pub mase: Option<f64>,
+    /// Share of held-out values within their intervals.
+    pub calibration: Calibration,
+    /// Series for which something was done differently.
+    pub fallbacks: usize,
+}
+
+/// Why there is no file of forecasts.
+#[derive(Debug, thiserror::Error)]
+pub enum TableForecastError {
+    /// A setting is out of range, or someone asked to stop.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// The file cannot be written.
+    #[error("{path}: {problem}")]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's or the format's words.
+        problem: String,
+    },
+}
+
+impl TableForecast<'_> {
+    /// Forecasts all series and writes a row per series and period: `unique_id`, `ds`, the expected
+    /// value `Patron`, and for each level `Patron-lo-95`, `Patron-hi-95`. The file, Parquet or by
+    /// its extension CSV, is there whole or not at all.
+    ///
+    /// # Errors
+    /// When a setting is out of range, the file cannot be written, or `run` was cancelled.
+    pub fn run(
+        &self,
+        output: &Path,
+        run: &FitRun<'_>,
+    ) -> Result<TableForecastResult, TableForecastError> {
+        let values: Vec<&[f64]> = self.table.series().iter().map(|one| &*one.values).collect();
+        let fitted = run.install(|| {
+            fit_panel(&values, &self.settings, &Watched(run)).map_err(forecast_failure)
+        })?;
+        let all: Vec<usize> = (0..values.len()).collect();
+        let intervals = self.levels.iter().map(|level| fitted.intervals(&all, *level));
+        let intervals: Vec<Vec<Interval>> =
+            intervals.collect::<Result<_, _>>().map_err(forecast_failure)?;
+        let (rows, bytes) = self.write(&fitted, &intervals, output).map_err(|problem| {
+            TableForecastError::Output { path: output.to_owned(), problem: problem.to_string() }
+        })?;
+        let errors = all.iter().filter_map(|index| fitted.backtest(*index).ok()?.mase);
+        let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), mase| (sum + mase, count + 1.0));
+        let departed =
+            |index: &&usize| fitted.fallbacks(**index).is_ok_and(|list| !list.is_empty());
+        Ok(TableForecastResult {
+            series: values.len(),
+            rows,
+            bytes,
+            mase: (count > 0.0).then(|| sum / count),
+            calibration: fitted.calibration(),
+            fallbacks: all.iter().filter(departed).count(),
+        })
+    }
+
+    fn write(
+        &self,
+        fitted: &PanelFit,
+        intervals: &[Vec<Interval>],
+        output: &Path,
+    ) -> Result<(u64, u64), Box<dyn std::error::Error>> {
+        let mut file = ForecastFile::create(output, self.table.spacing(), &self.levels)?;
+        for (index, series) in self.table.series().iter().enumerate() {
+            let mean = fitted.point(index, self.settings.horizon)?;
+            let own: Vec<&Interval> = intervals.iter().filter_map(|of| of.get(index)).collect();
+            file.add(series, &mean, &own)?;
+        }
+        file.finish()
+    }
+}

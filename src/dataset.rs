@@ -1,11 +1,15 @@
 //! Tables that models are fitted on: feature matrices, labelled snapshots, panels of series.
 
 mod input;
+mod long_table;
 mod matrix;
 mod panel;
 
 pub use self::input::{
     ColumnKind, ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut, Value,
 };
+pub use self::long_table::{
+    Gaps, InvalidLongTable, LongRows, LongSeries, LongTable, Spacing, Stamp,
+};
 pub use self::matrix::{Dataset, FeatureMatrix, InvalidMatrix, Snapshot, SupervisedData};
-pub use self::panel::{Frequency, InvalidPanel, Panel, Series, SeriesKey};
+pub use self::panel::{Frequency, InvalidPanel, Panel, Series, SeriesKey, TOTAL};

@@ -14,6 +14,7 @@ pub mod model;
 pub mod parallel;
 pub mod repository;
 pub mod scoring;
+pub mod series;
 pub mod serving;
 pub mod simulation;
 pub mod store;

@@ -25,11 +25,13 @@ pub use self::drift::{
 pub use self::error::TrainingError;
 pub use self::evaluation::{
     Evaluation, FoldEvaluation, ForecastEvaluation, ProbabilityEvaluation, RfmEvaluation,
-    SegmentsEvaluation, SeriesEvaluation, SliceEvaluation, SnapshotEvaluation,
+    SegmentsEvaluation, SeriesEvaluation, SliceEvaluation, SnapshotEvaluation, StepEvaluation,
 };
+pub use self::panel::SeriesTableError;
 pub use self::recipe::{
     ClusterRange, Clusters, EventRecipe, ForecastRecipe, GateMetric, GateRule, InvalidRecipe,
-    Measure, Recipe, RfmRecipe, SegmentsRecipe, SeriesChoice, SnapshotRule, TableRecipe,
+    Measure, Recipe, RfmRecipe, SegmentsRecipe, SeriesChoice, SeriesTableRecipe, SnapshotRule,
+    TableRecipe,
 };
 pub use self::run::{Training, TrainingRequest, TrainingResult};
 pub use self::table::{ColumnSummary, TableColumns, TableError};

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // application
     ("ingest", &["parallel", "transaction", "dataset", "store"]),
     ("historical", &["transaction", "feature", "model"]),
+    ("series", &["dataset", "model"]),
     (
         "training",
         &[
@@ -101,10 +102,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "transaction",
             "metrics",
             "feature",
+            "dataset",
             "model",
             "simulation",
             "ingest",
             "historical",
+            "series",
             "training",
             "config",
             "telemetry",
@@ -132,8 +135,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("linfa_logistic", &["model/classifier/linfa_regression.rs"]),
     ("linfa_trees", &["model/classifier/linfa_tree.rs"]),
     ("smartcore", &["model/forecast/smartcore_ridge.rs", "model/classifier/smartcore_forest.rs"]),
-    ("parquet", &["ingest", "historical", "scoring", "simulation"]),
-    ("arrow_array", &["ingest", "historical", "scoring", "simulation"]),
+    ("parquet", &["ingest", "historical", "series", "scoring", "simulation"]),
+    ("arrow_array", &["ingest", "historical", "series", "scoring", "simulation"]),
     ("clap", &["cli", "config"]),
     ("indicatif", &["cli"]),
 ];

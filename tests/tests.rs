@@ -67,6 +67,10 @@ mod streams;
 #[path = "it/forecast.rs"]
 mod forecast;
 
+/// Forecasts of any table of series, by the command alone.
+#[path = "it/forecast_table.rs"]
+mod forecast_table;
+
 /// Versions, aliases, promotion and roll-back.
 #[path = "it/models.rs"]
 mod models;

@@ -152,10 +152,12 @@ pub(super) fn level(text: &str) -> Result<f64, InvalidArgument> {
 /// A series: `total` or `GROUP=VALUE`.
 pub(super) fn series(text: &str) -> Result<SeriesKey, InvalidArgument> {
     let (group, value) = text.split_once('=').unwrap_or((text, ""));
-    if is_name(group) && (group == "total") == value.is_empty() {
+    let is_total = group == "total";
+    if is_name(group) && is_total != text.contains('=') {
         return Ok(SeriesKey { group: group.to_owned(), value: value.to_owned() });
     }
-    Err(InvalidArgument::new("--series", "total or GROUP=VALUE, such as product=85123A", text))
+    let expected = "total, GROUP=VALUE such as product=85123A, or GROUP= for all others";
+    Err(InvalidArgument::new("--series", expected, text))
 }
 
 fn is_name(text: &str) -> bool {
@@ -209,7 +211,8 @@ mod tests {
     fn series_are_a_group_and_a_value() {
         assert_eq!(series("total").unwrap().group, "total");
         assert_eq!(series("product=85123A=x").unwrap().value, "85123A=x");
-        for text in ["product", "product=", "total=1", "", "=x"] {
+        assert_eq!(series("product=").unwrap().value, "", "all others");
+        for text in ["product", "total=1", "total=", "", "=x"] {
             assert!(series(text).is_err(), "{text}");
         }
     }

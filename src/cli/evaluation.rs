@@ -141,12 +141,21 @@ fn forecast_text(evaluation: &ForecastEvaluation, metrics: &Table) -> String {
     }
     let hidden = evaluation.series.len().saturating_sub(SERIES_SHOWN);
     let more = if hidden > 0 { format!("and {hidden} more series\n") } else { String::new() };
-    format!("last {horizon} periods of {series} series, held out\n\n{metrics}\n{table}{more}")
+    let mut steps = Table::new([">periods ahead", ">mase", ">within 80 %", ">within 95 %"]);
+    for one in &evaluation.steps {
+        let within = [one.coverage_80, one.coverage_95].map(share);
+        let [of_80, of_95] = within;
+        steps.row([one.step.to_string(), option(one.mase), of_80, of_95]);
+    }
+    let steps = if evaluation.steps.is_empty() { String::new() } else { format!("\n{steps}") };
+    format!(
+        "last {horizon} periods of {series} series, held out\n\n{metrics}\n{table}{more}{steps}"
+    )
 }
 
 /// A series as it is written on the command line.
 pub(super) fn series_name(group: &str, value: &str) -> String {
-    if value.is_empty() { group.to_owned() } else { format!("{group}={value}") }
+    if group == "total" { group.to_owned() } else { format!("{group}={value}") }
 }
 
 fn right(name: &str) -> String {

@@ -1,11 +1,16 @@
 //! `patron forecast`: sales of the coming periods.
 
+mod table;
+
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::grpc::proto::{ForecastRequest, ForecastResponse, SeriesForecast};
+use crate::grpc::proto::{
+    ForecastComponents, ForecastInterval, ForecastRequest, ForecastResponse, SeriesForecast,
+    SeriesSum,
+};
 
-use super::arguments::{VersionChoice, level, name, series};
+use super::arguments::{InvalidArgument, VersionChoice, level, name, series};
 use super::client::{Services, Session};
 use super::evaluation::series_name;
 use super::exit::Failure;
@@ -38,10 +43,23 @@ pub(super) struct ForecastArgs {
     /// Alias of the version [default: champion]
     #[arg(long, value_name = "NAME")]
     alias: Option<String>,
+    /// Sums of series with intervals of their own, each as series separated by plus signs, such as
+    /// country=France+country=Spain
+    #[arg(long, value_name = "SERIES", num_args = 1..)]
+    sum: Vec<String>,
+    /// Show level, trend and season of what is expected
+    #[arg(long)]
+    components: bool,
+    #[command(flatten)]
+    table: table::TableArgs,
 }
 
 /// Asks and shows the answer.
 pub(super) async fn run(args: ForecastArgs, session: &mut Session) -> Result<(), Failure> {
+    if args.table.table.is_some() {
+        let horizon = args.horizon.unwrap_or_default();
+        return table::run(args.table, horizon, &args.level, &mut session.output).await;
+    }
     let request = request(args)?;
     let services = session.connect().await?;
     let answer = ask(&services, request).await?;
@@ -64,7 +82,14 @@ fn request(args: ForecastArgs) -> Result<ForecastRequest, Failure> {
         series: args.series.iter().map(|text| series(text)).collect::<Result<_, _>>()?,
         horizon: args.horizon,
         levels: args.level.iter().map(|text| level(text)).collect::<Result<_, _>>()?,
+        include_components: args.components,
+        sums: args.sum.iter().map(|text| sum(text)).collect::<Result<_, _>>()?,
     })
+}
+
+fn sum(text: &str) -> Result<SeriesSum, InvalidArgument> {
+    let keys = text.split('+').map(series).collect::<Result<_, _>>();
+    Ok(SeriesSum { series: keys? })
 }
 
 impl Report for ForecastResponse {
@@ -83,6 +108,10 @@ impl Report for ForecastResponse {
             "currency": given(&self.currency),
             "period_starts": self.period_starts.iter().map(|time| time_json(Some(time))).collect::<Vec<_>>(),
             "series": series.collect::<Vec<_>>(),
+            "sums": self.sums.iter().map(|sum| json!({
+                "mean": sum.mean,
+                "intervals": intervals_json(&sum.intervals),
+            })).collect::<Vec<_>>(),
         })
     }
 
@@ -96,9 +125,17 @@ impl Report for ForecastResponse {
         fields.add("forecast", forecast.trim_end());
         let blocks = self.series.iter().enumerate().map(|(row, series)| match self.error(row) {
             Some(error) => format!("\n{}: {}\n", key(series), status::summary(error)),
-            None => format!("\n{}\n{}", title(series), self.table(series)),
+            None => {
+                let parts = series.components.as_ref();
+                let table = self.table(&series.mean, &series.intervals, parts);
+                format!("\n{}\n{table}", title(series))
+            }
         });
-        format!("{fields}{}", blocks.collect::<String>())
+        let sums = self.sums.iter().enumerate().map(|(nth, sum)| {
+            let table = self.table(&sum.mean, &sum.intervals, None);
+            format!("\nsum {}\n{table}", nth + 1)
+        });
+        format!("{fields}{}", blocks.chain(sums).collect::<String>())
     }
 }
 
@@ -108,18 +145,28 @@ impl ForecastResponse {
         error.status.as_ref()
     }
 
-    fn table(&self, series: &SeriesForecast) -> Table {
+    fn table(
+        &self,
+        mean: &[f64],
+        intervals: &[ForecastInterval],
+        parts: Option<&ForecastComponents>,
+    ) -> Table {
         let mut columns = vec!["period from".to_owned(), ">expected".to_owned()];
-        let levels = series.intervals.iter().map(|interval| interval.level * 100.0);
+        let levels = intervals.iter().map(|interval| interval.level * 100.0);
         columns.extend(levels.flat_map(|level| [format!(">{level} % from"), ">to".to_owned()]));
+        let named = parts.map(|parts| {
+            let ForecastComponents { level, trend, seasonal, adjustment } = parts;
+            [("level", level), ("trend", trend), ("season", seasonal), ("agreed", adjustment)]
+        });
+        let named = named.as_ref().map(|named| named.as_slice()).unwrap_or_default();
+        columns.extend(named.iter().map(|(name, _)| format!(">{name}")));
         let mut table = Table::new(columns.iter().map(String::as_str));
-        for (period, (start, mean)) in self.period_starts.iter().zip(&series.mean).enumerate() {
-            let mut cells = vec![time_text(Some(start)), figure(*mean)];
-            for interval in &series.intervals {
-                let ends = [interval.lower.get(period), interval.upper.get(period)];
-                cells.extend(ends.map(|end| end.map_or_else(String::new, |end| figure(*end))));
-            }
-            table.row(cells);
+        for (period, (start, mean)) in self.period_starts.iter().zip(mean).enumerate() {
+            let ends = intervals.iter().flat_map(|interval| [&interval.lower, &interval.upper]);
+            let values = ends.chain(named.iter().map(|(_, values)| *values));
+            let values = values.map(|values| values.get(period));
+            let rest = values.map(|value| value.map_or_else(String::new, |value| figure(*value)));
+            table.row([time_text(Some(start)), figure(*mean)].into_iter().chain(rest));
         }
         table
     }
@@ -146,14 +193,26 @@ fn title(series: &SeriesForecast) -> String {
     title
 }
 
-fn series_json(series: &SeriesForecast) -> Value {
-    let intervals = series.intervals.iter().map(|interval| {
+fn intervals_json(intervals: &[ForecastInterval]) -> Vec<Value> {
+    let json = |interval: &ForecastInterval| {
         json!({
             "level": interval.level,
             "lower": interval.lower,
             "upper": interval.upper,
             "source": short_name(interval.source().as_str_name(), "INTERVAL_SOURCE_"),
             "backtest_coverage": interval.backtest_coverage,
+        })
+    };
+    intervals.iter().map(json).collect()
+}
+
+fn series_json(series: &SeriesForecast) -> Value {
+    let components = series.components.as_ref().map(|parts| {
+        json!({
+            "level": parts.level,
+            "trend": parts.trend,
+            "seasonal": parts.seasonal,
+            "adjustment": parts.adjustment,
         })
     });
     let weights = series.weights.iter();
@@ -162,7 +221,8 @@ fn series_json(series: &SeriesForecast) -> Value {
         "group": series.key.as_ref().map(|key| &key.group),
         "value": series.key.as_ref().and_then(|key| given(&key.value)),
         "mean": series.mean,
-        "intervals": intervals.collect::<Vec<_>>(),
+        "intervals": intervals_json(&series.intervals),
+        "components": components,
         "method": series.method,
         "weights": weights.collect::<Vec<_>>(),
         "fallback_reason": given(&series.fallback_reason),

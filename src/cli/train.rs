@@ -35,6 +35,9 @@ pub(super) struct TrainArgs {
     table: Option<PathBuf>,
     #[command(flatten)]
     columns: TableArgs,
+    /// Let the champion of a forecast take in the periods that closed since, without a new fit
+    #[arg(long, conflicts_with_all = ["recipe", "table", "seed"])]
+    update: bool,
     /// Seed of all random choices [default: the recipe's]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -133,6 +136,7 @@ fn request(args: TrainArgs) -> Result<CreateTrainingJobRequest, Failure> {
         seed: args.seed,
         request_id: request_id(args.request_id),
         validate_only: args.validate_only,
+        update: args.update,
     })
 }
 

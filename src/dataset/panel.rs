@@ -70,25 +70,28 @@ fn day_of_date(year: i16, month: i8) -> i32 {
     epoch.until(date).map_or(0, |span| span.get_days())
 }
 
+/// The group of the sum of everything.
+pub const TOTAL: &str = "total";
+
 /// Which series: what it is grouped by, and the group's value.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct SeriesKey {
     /// `total`, `product`, `category`, `store`, `channel` or `country`.
     pub group: String,
-    /// The group's value; empty for `total`.
+    /// The group's value; empty for `total`, and for all of a group that has no series of its own.
     pub value: String,
 }
 
 impl SeriesKey {
     /// The sum of everything.
     pub fn total() -> Self {
-        Self { group: "total".to_owned(), value: String::new() }
+        Self { group: TOTAL.to_owned(), value: String::new() }
     }
 }
 
 impl std::fmt::Display for SeriesKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.value.is_empty() {
+        if self.group == TOTAL {
             return f.pad(&self.group);
         }
         f.pad(&format!("{}={}", self.group, self.value))

@@ -252,6 +252,7 @@ fn described(wire: proto::ModelVersion, manifest: Manifest) -> proto::ModelVersi
         population: label.map(|label| label.population).unwrap_or_default(),
         promoted: manifest.gate.passed && promotes,
         gate_passed: manifest.gate.passed,
+        updated_from: manifest.updated_from.unwrap_or_default() as i64,
         holdout_time: manifest.data.holdout.map(wire_time),
         promotion_reason: manifest.gate.reason,
         metrics: manifest.metrics.iter().map(wire_metric).collect(),

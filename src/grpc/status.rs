@@ -235,6 +235,7 @@ fn from_predict(error: &PredictError) -> Status {
         PredictError::UnknownSeries { key, .. } => {
             not_found("SERIES_NOT_FOUND", "patron.v1.SeriesKey", key, message)
         }
+        PredictError::NoSums => status(Code::FailedPrecondition, "MODEL_NOT_READY", message),
         // These messages begin with the field's name, which the violation carries anyway.
         PredictError::Horizon { .. } => invalid_field("horizon", after_name(&message)),
         PredictError::Level { .. } => invalid_field("levels", after_name(&message)),

@@ -6,6 +6,8 @@ use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::jobs::JobPayload;
+use crate::model::ModelKind;
+use crate::repository::{ModelName, RepositoryError};
 use crate::store::{JobKind, JobRow};
 use crate::training::{Recipe, TrainingRequest, TrainingResult};
 
@@ -14,7 +16,7 @@ use super::convert::{Page, check_request_id, required_model, time, wire_metric, 
 use super::jobs::{self, JobHead, ListOf, Watched};
 use super::proto::{self, training_service_server::TrainingService};
 use super::repeat::{fingerprint, reused};
-use super::status::{from_path, from_recipe, from_repository, from_store, invalid};
+use super::status::{from_path, from_recipe, from_repository, from_store, invalid, invalid_field};
 
 /// Serves trainings.
 #[derive(Clone, Debug)]
@@ -101,27 +103,33 @@ fn create(
         seed,
         request_id,
         validate_only,
+        update,
     } = request;
     check_request_id(&request_id)?;
     let model = required_model(&model)?;
+    let beside = [("recipe_toml", recipe_toml.is_some()), ("seed", seed.is_some())];
+    if let Some((field, _)) = beside.iter().find(|(_, given)| update && *given) {
+        return Err(invalid_field(*field, "expected none beside update: the champion's own stay"));
+    }
     let text = match &recipe_toml {
         Some(text) => text.clone(),
-        None => {
-            let recipe = app.catalog().repository().recipe(&model);
-            recipe.map_err(|error| from_repository(&error))?
-        }
+        None => recipe_of(app, &model, update).map_err(|error| from_repository(&error))?,
     };
     let recipe = Recipe::parse(&text).map_err(|error| from_recipe(&error))?;
-    if let Some((_, table)) = recipe.table() {
+    if update && recipe.kind() != ModelKind::Forecast {
+        let problem = format!("expected a forecast, found {}; train it anew", recipe.kind());
+        return Err(invalid("WRONG_MODEL_KIND", "update", problem));
+    }
+    if let Some(path) = recipe.file() {
         // The job opens the path as it stands in the recipe, maybe in another directory.
-        if !table.path.is_absolute() {
-            let problem = format!("table.path: expected an absolute path, found {:?}", table.path);
+        if !path.is_absolute() {
+            let problem = format!("table.path: expected an absolute path, found {path:?}");
             return Err(invalid("INVALID_RECIPE", "recipe_toml", problem));
         }
-        app.allowed_path(&table.path).map_err(|error| from_path(&error))?;
+        app.allowed_path(path).map_err(|error| from_path(&error))?;
     }
     let as_of = as_of.as_ref().map(time);
-    let payload = TrainingRequest { model, as_of, recipe: recipe_toml, seed };
+    let payload = TrainingRequest { model, as_of, recipe: recipe_toml, seed, update };
     if validate_only {
         return Ok(wire_parts(JobHead::validated(&request_id), payload, text, None));
     }
@@ -133,6 +141,12 @@ fn create(
     Ok(wire(app, &job))
 }
 
+/// What a training without a recipe of its own goes by.
+fn recipe_of(app: &App, model: &ModelName, update: bool) -> Result<String, RepositoryError> {
+    let repository = app.catalog().repository();
+    if update { repository.recipe_of_champion(model) } else { repository.recipe(model) }
+}
+
 fn wire(app: &App, job: &JobRow) -> proto::TrainingJob {
     let Ok(JobPayload::Training(request)) = serde_json::from_str(&job.payload) else {
         // Not this program's payload: the head is all there is to tell.
@@ -140,7 +154,7 @@ fn wire(app: &App, job: &JobRow) -> proto::TrainingJob {
     };
     let recipe = match &request.recipe {
         Some(text) => text.clone(),
-        None => app.catalog().repository().recipe(&request.model).unwrap_or_default(),
+        None => recipe_of(app, &request.model, request.update).unwrap_or_default(),
     };
     let result = job.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
     wire_parts(JobHead::of(job), request, recipe, result)
@@ -157,6 +171,7 @@ fn wire_parts(
         model: request.model.to_string(),
         as_of: request.as_of.or(result.as_ref().map(|result| result.as_of)).map(wire_time),
         seed: request.seed.unwrap_or(recipe_seed),
+        update: request.update,
         recipe_toml: recipe,
         result: result.map(|result| proto::TrainingResult {
             version: result.version as i64,

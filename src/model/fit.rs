@@ -119,6 +119,12 @@ pub enum FitError {
         /// Their outcome.
         outcome: bool,
     },
+    /// The model cannot take in new periods.
+    #[error("{reason}; train it anew")]
+    NoUpdate {
+        /// Why not.
+        reason: &'static str,
+    },
     /// The algorithm's library refused or broke off.
     #[error("{algorithm}: {message}")]
     Algorithm {
@@ -152,6 +158,9 @@ pub enum PredictError {
         /// How many there are.
         known: usize,
     },
+    /// The version is from before sums.
+    #[error("the version cannot forecast sums; train it anew")]
+    NoSums,
     /// Too far into the future.
     #[error("horizon: expected 1 to {limit} periods, found {found}")]
     Horizon {

@@ -105,7 +105,7 @@ impl FittedModel {
                 return Ok(Vec::new());
             }
             let series = golden.series.clone();
-            let query = ForecastQuery { series, horizon: 1, levels: Vec::new() };
+            let query = ForecastQuery { series, horizon: 1, ..ForecastQuery::default() };
             let answers = model.predict(&query)?;
             return Ok(answers.into_iter().map(|answer| answer.mean).collect());
         }

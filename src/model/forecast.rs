@@ -1,35 +1,30 @@
 //! Sales forecasts: one future per series, with intervals that were checked against the past.
 //!
-//! Most methods are those of [`crate::model::forecasting`] (`ensemble`); theta alone, ridge on lags
-//! and seasonal naive are fitted here. Fitting trims leading zeros, takes out days on which a shop never opens, forecasts with the
-//! recipe's method or with a simpler one that it names, and repeats all of that from past origins
-//! (`backtest`) to learn how large errors are. Predicting reads what fitting stored.
+//! The methods are those of [`crate::model::forecasting`]; ridge regression on lags takes part as
+//! its external member. Fitting trims leading zeros, takes out days on which a shop never opens and
+//! makes parts and totals agree. Versions from before the kernel answer what they stored.
 
-mod backtest;
 mod closed_days;
-mod ensemble;
-mod fitting;
+mod coherence;
+mod fitted;
 mod interval;
-mod naive;
-mod path;
-mod point;
 mod ridge_lags;
 mod scores;
-mod season;
 mod smartcore_ridge;
+mod stored;
 #[cfg(test)]
 mod tests;
-mod theta;
+mod watched;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use self::ensemble::{Ensemble, EnsembleRecipe};
-use self::fitting::{fit_panel, pooled};
-use self::interval::PooledBounds;
-use self::point::PointRecipe;
+pub use self::coherence::Coherence;
+use self::fitted::{Ask, Fitted, Plan};
 use self::scores::Scores;
+use self::stored::StoredSeries;
+pub use self::watched::{Watched, forecast_failure};
 use crate::dataset::{Frequency, Panel, SeriesKey};
 use crate::model::{Estimator, FitError, FitRun, Model, PredictError, forecasting};
 
@@ -82,10 +77,10 @@ impl ForecastAlgorithm {
 }
 
 impl ForecastAlgorithm {
-    /// How the kernel of [`crate::model::forecasting`] is asked; `None` for what is not its own.
-    const fn kernel(self) -> Option<forecasting::Method> {
+    /// How the kernel is asked.
+    const fn method(self) -> forecasting::Method {
         use forecasting::{Member, Method};
-        Some(match self {
+        match self {
             Self::Ensemble => Method::Ensemble,
             Self::Ets => Method::Single(Member::Ets),
             Self::Damped => Method::Single(Member::Damped),
@@ -93,8 +88,10 @@ impl ForecastAlgorithm {
             Self::Autoregression => Method::Single(Member::Autoregression),
             Self::Imapa => Method::Single(Member::Imapa),
             Self::Tsb => Method::Single(Member::Tsb),
-            Self::Theta | Self::RidgeLags | Self::SeasonalNaive => return None,
-        })
+            Self::Theta => Method::Single(Member::Theta),
+            Self::RidgeLags => Method::Single(Member::External),
+            Self::SeasonalNaive => Method::Single(Member::SeasonalNaive),
+        }
     }
 }
 
@@ -107,7 +104,7 @@ impl fmt::Display for ForecastAlgorithm {
 /// A forecast recipe that is not fitted yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ForecastEstimator {
-    /// The method to try first on every series.
+    /// Who forecasts.
     pub algorithm: ForecastAlgorithm,
     /// Periods to forecast, 1 to 400.
     pub horizon: usize,
@@ -117,14 +114,18 @@ pub struct ForecastEstimator {
     /// Whether forecasts and interval bounds below zero become zero: right for sales, wrong for
     /// margins.
     pub non_negative: bool,
+    /// How series are made to agree with the total, where the panel has one.
+    pub coherence: Coherence,
+    /// The groups of series that each add up to the total.
+    pub groups: Vec<String>,
 }
 
 impl Estimator for ForecastEstimator {
     type Data = Panel;
     type Model = ForecastModel;
 
-    /// Fits every series. No content of a series is an error: where the recipe's method cannot be
-    /// trusted, a simpler one answers and [`Method::fallback`] says why.
+    /// Fits every series. No content of a series is an error: what was done differently for one is
+    /// told by [`Method::fallback`].
     ///
     /// # Errors
     /// [`FitError::Setting`] for a horizon or season length out of range, [`FitError::TooFew`] for
@@ -137,29 +138,15 @@ impl Estimator for ForecastEstimator {
         if data.series().is_empty() {
             return Err(FitError::TooFew { what: "series", expected: 1, found: 0 });
         }
-        let weekdays = frequency == Frequency::Daily && season_length == 7;
-        let (mut series, mut ensemble) = (Vec::new(), None);
-        match self.algorithm.kernel() {
-            Some(method) => {
-                let recipe = EnsembleRecipe {
-                    method,
-                    horizon: self.horizon,
-                    season_length,
-                    weekdays,
-                    non_negative: self.non_negative,
-                };
-                ensemble = Some(Ensemble::fit(data, &recipe, run)?);
-            }
-            None => {
-                let recipe = PointRecipe {
-                    algorithm: self.algorithm,
-                    season_length,
-                    weekdays,
-                    non_negative: self.non_negative,
-                };
-                series = fit_panel(data, &recipe, self.horizon, run)?;
-            }
-        }
+        let plan = Plan {
+            algorithm: self.algorithm,
+            horizon: self.horizon,
+            season_length,
+            weekdays: frequency == Frequency::Daily && season_length == 7,
+            non_negative: self.non_negative,
+            coherence: self.coherence,
+            groups: self.groups.clone(),
+        };
         Ok(ForecastModel {
             algorithm: self.algorithm,
             frequency,
@@ -167,9 +154,9 @@ impl Estimator for ForecastEstimator {
             horizon: self.horizon,
             season_length,
             non_negative: self.non_negative,
-            pool: pooled(&series, self.horizon),
-            series,
-            ensemble,
+            ensemble: Some(Fitted::fit(data, &plan, run)?),
+            pool: Scores::default(),
+            series: Vec::new(),
         })
     }
 }
@@ -194,24 +181,15 @@ pub struct ForecastModel {
     horizon: usize,
     season_length: usize,
     non_negative: bool,
-    pool: Scores,
-    series: Vec<FittedSeries>,
-    /// What the kernel fitted; then there are no `series`.
+    /// What the kernel fitted; `None` in versions from before it.
     #[serde(default)]
-    ensemble: Option<Ensemble>,
-}
-
-/// What fitting keeps of one series, in the unit of its values.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct FittedSeries {
-    key: SeriesKey,
-    mean: Vec<f64>,
-    deviation: Vec<f64>,
-    closed: Vec<bool>,
-    scale: Option<f64>,
-    method: Method,
-    backtest: Backtest,
-    scores: Scores,
+    ensemble: Option<Fitted>,
+    /// Errors of all series of such a version.
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pool: Scores,
+    /// The series of such a version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    series: Vec<StoredSeries>,
 }
 
 /// How a series was forecast from its own past.
@@ -257,20 +235,20 @@ impl ForecastModel {
     /// The series, in the order of their keys.
     pub fn keys(&self) -> Vec<&SeriesKey> {
         match &self.ensemble {
-            Some(ensemble) => ensemble.keys().collect(),
+            Some(fitted) => fitted.keys().collect(),
             None => self.series.iter().map(|series| &series.key).collect(),
         }
     }
 
     fn len(&self) -> usize {
-        self.ensemble.as_ref().map_or(self.series.len(), |ensemble| ensemble.keys().len())
+        self.ensemble.as_ref().map_or(self.series.len(), |fitted| fitted.keys().len())
     }
 
     /// Which method answers for a series; `None` for an unknown one.
     pub fn method(&self, key: &SeriesKey) -> Option<Method> {
         let index = self.find(key)?;
         match &self.ensemble {
-            Some(ensemble) => ensemble.method(index, self.algorithm),
+            Some(fitted) => fitted.method(index, self.algorithm),
             None => self.series.get(index).map(|series| series.method.clone()),
         }
     }
@@ -279,57 +257,80 @@ impl ForecastModel {
     pub fn backtest(&self, key: &SeriesKey) -> Option<Backtest> {
         let index = self.find(key)?;
         match &self.ensemble {
-            Some(ensemble) => ensemble.backtest(index),
+            Some(fitted) => fitted.backtest(index),
             None => self.series.get(index).map(|series| series.backtest),
         }
     }
 
     fn find(&self, key: &SeriesKey) -> Option<usize> {
         match &self.ensemble {
-            Some(ensemble) => ensemble.find(key),
+            Some(fitted) => fitted.find(key),
             None => self.series.binary_search_by(|series| series.key.cmp(key)).ok(),
         }
     }
 
-    fn answer(
+    /// Takes in the periods that closed since the model's last one: states roll forward, while
+    /// parameters, weights and the width of intervals stay. Series that are new in the panel are
+    /// left out; one that the panel does not have sold nothing.
+    ///
+    /// # Errors
+    /// [`FitError::NoUpdate`] when the model was not made for it, or the panel is of another
+    /// frequency; [`FitError::TooFew`] when no period has closed.
+    pub fn updated(&self, panel: &Panel) -> Result<Self, FitError> {
+        let refused = |reason: &'static str| FitError::NoUpdate { reason };
+        let Some(fitted) = &self.ensemble else {
+            return Err(refused("the version is from before updates"));
+        };
+        if self.algorithm == ForecastAlgorithm::RidgeLags {
+            return Err(refused("ridge-lags cannot take in single periods"));
+        }
+        if panel.frequency() != self.frequency {
+            return Err(refused("the periods have another length than those of the model"));
+        }
+        if panel.end_period() <= self.end_period {
+            let what = "periods that closed since the model's last one";
+            return Err(FitError::TooFew { what, expected: 1, found: 0 });
+        }
+        let mut fitted = fitted.clone();
+        fitted.update(panel, self.end_period)?;
+        Ok(Self { ensemble: Some(fitted), end_period: panel.end_period(), ..self.clone() })
+    }
+
+    /// Forecasts of sums of series, each with its own intervals, because errors cancel.
+    ///
+    /// # Errors
+    /// As [`Model::predict`]; [`PredictError::NoSums`] when the version cannot.
+    pub fn sums(
         &self,
-        series: &FittedSeries,
+        groups: &[Vec<SeriesKey>],
         horizon: usize,
-        levels: &[PooledBounds],
-    ) -> SeriesForecast {
-        SeriesForecast {
-            key: series.key.clone(),
-            first_period: self.end_period,
-            mean: series.mean.iter().copied().take(horizon).collect(),
-            intervals: levels.iter().map(|bounds| self.interval(series, horizon, bounds)).collect(),
-            method: series.method.clone(),
-            weights: Vec::new(),
-            backtest_mase: series.backtest.mase,
+        levels: &[f64],
+    ) -> Result<Vec<SumForecast>, PredictError> {
+        self.check(horizon, levels)?;
+        let fitted = self.ensemble.as_ref().ok_or(PredictError::NoSums)?;
+        let sum = |group: &Vec<SeriesKey>| {
+            let indices = self.indices(group)?;
+            Ok(fitted.sum(&indices, horizon, levels))
+        };
+        groups.iter().map(sum).collect()
+    }
+
+    fn check(&self, horizon: usize, levels: &[f64]) -> Result<(), PredictError> {
+        if !(1..=self.horizon).contains(&horizon) {
+            return Err(PredictError::Horizon { limit: self.horizon, found: horizon });
+        }
+        match levels.iter().find(|level| !(0.5..=0.99).contains(*level)) {
+            Some(found) => Err(PredictError::Level { found: *found }),
+            None => Ok(()),
         }
     }
 
-    fn interval(&self, series: &FittedSeries, horizon: usize, bounds: &PooledBounds) -> Interval {
-        let mut interval = Interval {
-            level: bounds.level(),
-            lower: Vec::with_capacity(horizon),
-            upper: Vec::with_capacity(horizon),
-            source: IntervalSource::OwnConformal,
-            backtest_coverage: None,
+    fn indices(&self, keys: &[SeriesKey]) -> Result<Vec<usize>, PredictError> {
+        let unknown = |key: &SeriesKey| PredictError::UnknownSeries {
+            key: key.to_string(),
+            known: self.len(),
         };
-        let days = series.deviation.iter().zip(&series.closed);
-        let periods = series.mean.iter().zip(days).take(horizon).enumerate();
-        for (step, (mean, (deviation, closed))) in periods {
-            let (half, source) = if *closed {
-                (0.0, IntervalSource::OwnConformal)
-            } else {
-                bounds.half_width(step, &series.scores, series.scale, *deviation)
-            };
-            let lowest = if self.non_negative { 0.0 } else { f64::MIN };
-            interval.lower.push((mean - half).max(lowest));
-            interval.upper.push((mean + half).min(f64::MAX));
-            interval.source = interval.source.max(source);
-        }
-        interval
+        keys.iter().map(|key| self.find(key).ok_or_else(|| unknown(key))).collect()
     }
 }
 
@@ -342,6 +343,8 @@ pub struct ForecastQuery {
     pub horizon: usize,
     /// Shares of outcomes that intervals shall contain, each 0.5 to 0.99; may be empty.
     pub levels: Vec<f64>,
+    /// Whether level, trend and season are wanted.
+    pub components: bool,
 }
 
 impl Model for ForecastModel {
@@ -353,35 +356,23 @@ impl Model for ForecastModel {
     /// # Errors
     /// [`PredictError::Horizon`], [`PredictError::Level`] or [`PredictError::UnknownSeries`].
     fn predict(&self, input: &ForecastQuery) -> Result<Vec<SeriesForecast>, PredictError> {
-        let horizon = input.horizon;
-        if !(1..=self.horizon).contains(&horizon) {
-            return Err(PredictError::Horizon { limit: self.horizon, found: horizon });
-        }
-        if let Some(found) = input.levels.iter().find(|l| !(0.5..=0.99).contains(*l)) {
-            return Err(PredictError::Level { found: *found });
-        }
-        let unknown = |key: &SeriesKey| PredictError::UnknownSeries {
-            key: key.to_string(),
-            known: self.len(),
-        };
+        self.check(input.horizon, &input.levels)?;
         let wanted: Vec<usize> = if input.series.is_empty() {
             (0..self.len()).collect()
         } else {
-            let found = input.series.iter();
-            let find = |key: &SeriesKey| self.find(key).ok_or_else(|| unknown(key));
-            found.map(find).collect::<Result<_, _>>()?
+            self.indices(&input.series)?
         };
-        if let Some(ensemble) = &self.ensemble {
-            let from = (self.algorithm, self.end_period);
-            return Ok(ensemble.forecast(&wanted, horizon, &input.levels, from));
-        }
-        let levels: Vec<PooledBounds> = input
-            .levels
-            .iter()
-            .map(|level| PooledBounds::new(&self.pool, horizon, *level))
-            .collect();
-        let series = wanted.into_iter().filter_map(|index| self.series.get(index));
-        Ok(series.map(|series| self.answer(series, horizon, &levels)).collect())
+        let ask = Ask {
+            horizon: input.horizon,
+            levels: &input.levels,
+            components: input.components,
+            algorithm: self.algorithm,
+            first_period: self.end_period,
+        };
+        Ok(match &self.ensemble {
+            Some(fitted) => fitted.forecast(&wanted, &ask),
+            None => self.stored(&wanted, input.horizon, &input.levels),
+        })
     }
 }
 
@@ -402,6 +393,30 @@ pub struct SeriesForecast {
     pub weights: Vec<MemberWeight>,
     /// [`Backtest::mase`] of the series.
     pub backtest_mase: Option<f64>,
+    /// The parts of the expected values, where they were asked for and the version knows them.
+    pub components: Option<Components>,
+}
+
+/// The parts of expected values, which add up to them in every period.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Components {
+    /// The first period without its season, in all periods.
+    pub level: Vec<f64>,
+    /// What has been added to the level since then.
+    pub trend: Vec<f64>,
+    /// What the season adds.
+    pub seasonal: Vec<f64>,
+    /// What was added so that parts and totals agree.
+    pub adjustment: Vec<f64>,
+}
+
+/// The future of a sum of series.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SumForecast {
+    /// Expected value of each period: the sum of those of the series.
+    pub mean: Vec<f64>,
+    /// One per level, in the order they were asked for.
+    pub intervals: Vec<Interval>,
 }
 
 /// A model's part in a forecast.

@@ -92,6 +92,17 @@ impl ModelRepository {
         }
     }
 
+    /// The text of the recipe that the model's champion was trained by.
+    ///
+    /// # Errors
+    /// When there is no such model, it has no champion, or its manifest cannot be read.
+    pub fn recipe_of_champion(&self, model: &ModelName) -> Result<String, RepositoryError> {
+        let alias = AliasName::champion();
+        let version = self.aliases(model)?.champion();
+        let none = || RepositoryError::UnknownAlias { model: model.clone(), alias };
+        Ok(self.manifest(model, version.ok_or_else(none)?)?.recipe)
+    }
+
     /// Writes a model's recipe, unless it has one.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ pub struct Manifest {
     pub label: Option<LabelWindow>,
     /// The model was trained on customers who bought in so many days; `None` for forecasts.
     pub active_days: Option<u32>,
+    /// The version that took in what was new since, where nothing was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_from: Option<Version>,
     /// Whether the algorithm converged.
     pub converged: bool,
     /// The metrics of the hold-out by name.

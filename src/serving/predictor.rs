@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::dataset::SeriesKey;
 use crate::model::{
-    Contribution, FittedModel, ForecastQuery, Model, ModelKind, Prior, Probability, RfmAssignment,
+    Contribution, FittedModel, Model, ModelKind, Prior, Probability, RfmAssignment,
     SegmentAssignment, SeriesForecast,
 };
 use crate::repository::ModelName;
@@ -167,27 +166,6 @@ impl Predictor {
     /// When the model is not there or of another kind, or the input is not the model's.
     pub fn rfm(&self, question: &Question) -> Result<Answers<Option<RfmAssignment>>, ServingError> {
         self.answer(ModelKind::Rfm, question, answer_rfm)
-    }
-
-    /// Forecasts by key; all series when `keys` is empty, the whole horizon when none is given.
-    ///
-    /// # Errors
-    /// When the model is not there or of another kind, or has no such series, horizon or level.
-    pub fn forecast(
-        &self,
-        model: &ModelName,
-        selector: &Selector,
-        keys: Vec<SeriesKey>,
-        horizon: Option<usize>,
-        levels: Vec<f64>,
-    ) -> Result<ForecastAnswer, ServingError> {
-        let served = self.resolve(ModelKind::Forecast, model, selector)?;
-        let FittedModel::Forecast(fitted) = served.model() else {
-            return Err(wrong_kind(&served, ModelKind::Forecast));
-        };
-        let horizon = horizon.unwrap_or(fitted.horizon());
-        let series = fitted.predict(&ForecastQuery { series: keys, horizon, levels })?;
-        Ok(ForecastAnswer { served, series })
     }
 
     /// The version that a question means, if it is of this kind.

@@ -1,13 +1,15 @@
 //! From stored bytes to the lines that features and sums are made of.
 
 use crate::transaction::{
-    CustomerHistory, HistoryLine, LocalTime, Money, Quantity, ShopClock, Symbol, Timestamp,
+    CustomerHistory, HistoryLine, LocalTime, Money, OrderKey, Quantity, ShopClock, Symbol,
+    Timestamp,
 };
 
 use super::error::Fault;
 use super::history::Packed;
 use super::packed::unpack;
 use super::record::Record;
+use super::row::is_anonymous;
 use super::tail::{Change, Tail};
 use super::texts::Texts;
 
@@ -40,6 +42,13 @@ pub struct SaleLine {
     pub amount: Money,
     /// Amount less cost, where the cost is known.
     pub margin: Option<Money>,
+    /// The order it belongs to.
+    pub order: OrderKey,
+    /// The history it lies in: that of a customer, or anonymous lines of one hour. A pass gives all
+    /// lines of a history one after the other.
+    pub history: i64,
+    /// Whether nobody knows the customer.
+    pub is_anonymous: bool,
 }
 
 impl SaleLine {
@@ -77,7 +86,7 @@ impl Decoder<'_> {
         mut visit: impl FnMut(&SaleLine),
     ) -> Result<(), Fault> {
         let mut maker = LineMaker { decoder: self, last: None };
-        self.records(packed, |record| visit(&maker.sale(record)))
+        self.records(packed, |record| visit(&maker.sale(packed.key, record)))
     }
 
     /// Calls `visit` with every record under a key, superseded ones too.
@@ -115,7 +124,7 @@ impl LineMaker<'_> {
         record.history_line(local, record.order_key(), category)
     }
 
-    fn sale(&mut self, record: &Record<'_>) -> SaleLine {
+    fn sale(&mut self, history: i64, record: &Record<'_>) -> SaleLine {
         let line = self.line(record);
         SaleLine {
             occurred_at: line.occurred_at,
@@ -131,6 +140,9 @@ impl LineMaker<'_> {
             quantity: line.quantity,
             amount: line.amount,
             margin: line.margin,
+            order: line.order,
+            history,
+            is_anonymous: is_anonymous(history),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::repository::RepositoryError;
 use crate::store::StoreError;
 use crate::transaction::InvalidTime;
 
+use super::panel::SeriesTableError;
 use super::recipe::InvalidRecipe;
 use super::table::TableError;
 
@@ -49,6 +50,9 @@ pub enum TrainingError {
         /// The version.
         version: u64,
     },
+    /// There is nothing that could take in new periods.
+    #[error("there is no champion that could be updated; train the model first")]
+    NoUpdate,
     /// The estimator refused the data.
     #[error(transparent)]
     Fit(#[from] FitError),
@@ -58,6 +62,9 @@ pub enum TrainingError {
     /// The recipe's table cannot be learned from.
     #[error("table: {0}")]
     Table(#[from] TableError),
+    /// The recipe's table has no series for it.
+    #[error("table: {0}")]
+    SeriesTable(#[from] SeriesTableError),
     /// The recipe names an attribute that no customer has.
     #[error(
         "attributes: there is no {name:?}; imported are: {}",

@@ -229,6 +229,22 @@ pub struct ForecastEvaluation {
     pub metrics: BTreeMap<String, Metric>,
     /// Each series.
     pub series: Vec<SeriesEvaluation>,
+    /// Each period of the horizon; empty in versions from before it was judged.
+    #[serde(default)]
+    pub steps: Vec<StepEvaluation>,
+}
+
+/// One period of the horizon, over all series.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct StepEvaluation {
+    /// How many periods ahead, from 1.
+    pub step: usize,
+    /// Mean absolute scaled error.
+    pub mase: Option<f64>,
+    /// Share of series within the 80 % interval.
+    pub coverage_80: Option<f64>,
+    /// Share of series within the 95 % interval.
+    pub coverage_95: Option<f64>,
 }
 
 /// One series.

@@ -1,67 +1,112 @@
-//! Forecasts: panel, backtest on the last periods, fit on all.
+//! Forecasts: panel, backtest on the last periods, fit on all; or new periods for the champion.
 
 use std::collections::BTreeMap;
 
-use crate::dataset::Panel;
+use crate::dataset::{Panel, SeriesKey};
 use crate::metrics::{coverage, mase, smape};
 use crate::model::{
     Estimator, FitRun, FittedModel, ForecastAlgorithm, ForecastEstimator, ForecastModel,
     ForecastQuery, GoldenInputs, Model, SeriesForecast,
 };
-use crate::repository::{Gate, Metric};
+use crate::repository::{Gate, Metric, Version};
 use crate::store::Reader;
 
 use super::TrainingError;
-use super::evaluation::{Evaluation, ForecastEvaluation, SeriesEvaluation};
-use super::panel;
-use super::recipe::{ForecastRecipe, Measure, Recipe};
+use super::evaluation::{Evaluation, ForecastEvaluation, SeriesEvaluation, StepEvaluation};
+use super::panel::{self, Wanted};
+use super::recipe::{ForecastRecipe, Recipe};
 use super::run::{Made, Surroundings};
 
 /// Series whose answers are replayed when the version is loaded.
 const GOLDEN_SERIES: usize = 16;
+/// Levels of the intervals that are judged.
+const LEVELS: [f64; 2] = [0.8, 0.95];
 
-/// Fits every series of the recipe.
-pub(super) fn forecast(
+/// Where the series of a recipe come from.
+pub(super) enum Source<'a, 'r> {
+    /// Sums of the stored lines.
+    Store(&'a mut Reader<'r>),
+    /// A table.
+    Table(Panel),
+}
+
+impl Source<'_, '_> {
+    fn panel(
+        self,
+        recipe: &ForecastRecipe,
+        wanted: Wanted<'_>,
+        around: &Surroundings<'_>,
+    ) -> Result<Panel, TrainingError> {
+        match self {
+            Self::Store(reader) => panel::build(reader, recipe, wanted, around),
+            Self::Table(panel) => Ok(panel),
+        }
+    }
+}
+
+/// Fits every series of the recipe, or lets the champion take in new periods.
+pub(super) fn make(
     recipe: &ForecastRecipe,
-    reader: &mut Reader<'_>,
+    source: Source<'_, '_>,
+    around: &Surroundings<'_>,
+    update: bool,
+) -> Result<Made, TrainingError> {
+    if update { self::update(recipe, source, around) } else { fit(recipe, source, around) }
+}
+
+fn fit(
+    recipe: &ForecastRecipe,
+    source: Source<'_, '_>,
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
-    let panel = panel::build(reader, recipe, around.clock, around.as_of, around.run)?;
-    let own = backtest(&estimator(recipe), &panel, recipe, around.run)?;
-    let naive =
-        ForecastEstimator { algorithm: ForecastAlgorithm::SeasonalNaive, ..estimator(recipe) };
-    let naive = backtest(&naive, &panel, recipe, around.run)?;
+    let panel = source.panel(recipe, Wanted::Largest, around)?;
+    let held_out = |recipe: &ForecastRecipe| {
+        let horizon = recipe.horizon;
+        Held::out(&estimator(recipe), &panel, horizon, around.run)
+    };
+    let own = held_out(recipe)?;
+    let naive = held_out(&ForecastRecipe {
+        algorithm: ForecastAlgorithm::SeasonalNaive,
+        ..recipe.clone()
+    })?;
     let champion = champion_recipe(recipe, around);
-    let champion = match &champion {
-        Some(other) => Some(backtest(&estimator(other), &panel, recipe, around.run)?),
-        None => None,
-    };
+    let champion = champion.as_ref().map(held_out).transpose()?;
     let model = estimator(recipe).fit(&panel, around.run)?;
-    let metrics = metrics(&own, &naive, champion.as_deref());
-    let gate = gate(&metrics, own.is_empty());
-    let evaluation = ForecastEvaluation {
-        horizon: recipe.horizon,
-        evaluated: own.len(),
-        metrics: metrics.clone(),
-        series: own,
+    let first_period = panel.end_period() - recipe.horizon as i32;
+    let judged = Judged { own, naive, champion, first_period, updated_from: None };
+    let gate = judged.gate();
+    Ok(judged.made(recipe, model, gate, around))
+}
+
+/// Lets the champion take in the periods that closed since it was made. What it forecast of them is
+/// its evaluation.
+fn update(
+    recipe: &ForecastRecipe,
+    source: Source<'_, '_>,
+    around: &Surroundings<'_>,
+) -> Result<Made, TrainingError> {
+    let Some(champion) = around.champion else { return Err(TrainingError::NoUpdate) };
+    let FittedModel::Forecast(model) = &champion.model else {
+        return Err(TrainingError::NoUpdate);
     };
-    Ok(Made {
-        golden: golden(&model),
-        converged: true,
-        model: FittedModel::Forecast(model),
-        metrics,
-        evaluation: Evaluation::Forecast(evaluation),
-        gate,
-        label: None,
-        schema: None,
-        input: None,
-        attributes_digest: None,
-        train_snapshots: vec![around.as_of],
-        calibration_snapshots: Vec::new(),
-        holdout: Some(
-            recipe.frequency.start_of(panel.end_period() - recipe.horizon as i32, around.clock),
-        ),
-    })
+    let keys: Vec<SeriesKey> = model.keys().into_iter().cloned().collect();
+    let panel = source.panel(recipe, Wanted::Known(&keys), around)?;
+    let updated = model.updated(&panel)?;
+    let closed = usize::try_from(panel.end_period() - model.end_period()).unwrap_or_default();
+    let horizon = closed.min(model.horizon());
+    let seen = panel.without_last(closed - horizon);
+    let naive =
+        ForecastRecipe { algorithm: ForecastAlgorithm::SeasonalNaive, horizon, ..recipe.clone() };
+    let judged = Judged {
+        own: Held::of(model, &seen, horizon)?,
+        naive: Held::out(&estimator(&naive), &seen, horizon, around.run)?,
+        champion: None,
+        first_period: model.end_period(),
+        updated_from: Some(champion.manifest.version),
+    };
+    let Gate { passed, reason } = judged.gate();
+    let reason = format!("{closed} periods were taken in; on the first {horizon}: {reason}");
+    Ok(judged.made(recipe, updated, Gate { passed, reason }, around))
 }
 
 fn estimator(recipe: &ForecastRecipe) -> ForecastEstimator {
@@ -69,54 +114,9 @@ fn estimator(recipe: &ForecastRecipe) -> ForecastEstimator {
         algorithm: recipe.algorithm,
         horizon: recipe.horizon,
         season_length: recipe.season_length,
-        non_negative: recipe.measure != Measure::Margin,
-    }
-}
-
-/// Forecasts the last periods from the periods before. Series without a past are left out.
-fn backtest(
-    estimator: &ForecastEstimator,
-    panel: &Panel,
-    recipe: &ForecastRecipe,
-    run: &FitRun<'_>,
-) -> Result<Vec<SeriesEvaluation>, TrainingError> {
-    let past = panel.without_last(recipe.horizon);
-    if past.series().is_empty() {
-        return Ok(Vec::new());
-    }
-    let model = estimator.fit(&past, run)?;
-    let query =
-        ForecastQuery { series: Vec::new(), horizon: recipe.horizon, levels: vec![0.8, 0.95] };
-    let answers = model.predict(&query)?;
-    let season = recipe.season_length.unwrap_or(recipe.frequency.season_length());
-    Ok(answers.iter().filter_map(|answer| judge(answer, panel, season)).collect())
-}
-
-fn judge(answer: &SeriesForecast, panel: &Panel, season: usize) -> Option<SeriesEvaluation> {
-    let values = &panel.find(&answer.key)?.values;
-    let (train, actual) = values.split_at_checked(values.len().checked_sub(answer.mean.len())?)?;
-    let covered = |level: f64| {
-        let interval = answer.intervals.iter().find(|interval| interval.level == level)?;
-        coverage(actual, &interval.lower, &interval.upper)
-    };
-    // A season longer than the past has no seasonal error to scale by: use the step before.
-    let scale = if train.len() > season { season } else { 1 };
-    Some(SeriesEvaluation {
-        key: answer.key.clone(),
-        method: describe(answer),
-        mase: mase(train, actual, &answer.mean, scale),
-        smape: smape(actual, &answer.mean),
-        coverage_80: covered(0.8),
-        coverage_95: covered(0.95),
-    })
-}
-
-fn describe(answer: &SeriesForecast) -> String {
-    let algorithm = serde_json::to_value(answer.method.algorithm).unwrap_or_default();
-    let algorithm = algorithm.as_str().unwrap_or_default().to_owned();
-    match &answer.method.fallback {
-        Some(reason) => format!("{algorithm}: {reason}"),
-        None => algorithm,
+        non_negative: recipe.non_negative(),
+        coherence: recipe.coherence(),
+        groups: recipe.series.iter().map(|choice| choice.group.clone()).collect(),
     }
 }
 
@@ -125,7 +125,7 @@ fn describe(answer: &SeriesForecast) -> String {
 fn champion_recipe(recipe: &ForecastRecipe, around: &Surroundings<'_>) -> Option<ForecastRecipe> {
     match Recipe::parse(&around.champion?.manifest.recipe).ok()? {
         Recipe::Forecast(other)
-            if other.frequency == recipe.frequency && other.measure == recipe.measure =>
+            if other.frequency == recipe.frequency && other.measure() == recipe.measure() =>
         {
             Some(ForecastRecipe { horizon: recipe.horizon, ..other })
         }
@@ -133,62 +133,211 @@ fn champion_recipe(recipe: &ForecastRecipe, around: &Surroundings<'_>) -> Option
     }
 }
 
-fn metrics(
-    own: &[SeriesEvaluation],
-    naive: &[SeriesEvaluation],
-    champion: Option<&[SeriesEvaluation]>,
-) -> BTreeMap<String, Metric> {
-    type Read = fn(&SeriesEvaluation) -> Option<f64>;
-    let columns: [(&str, Read); 4] = [
-        ("mase", |series| series.mase),
-        ("smape", |series| series.smape),
-        ("coverage_80", |series| series.coverage_80),
-        ("coverage_95", |series| series.coverage_95),
-    ];
-    let mut metrics = BTreeMap::new();
-    for (name, read) in columns {
-        let Some(value) = mean(own, read) else {
-            continue;
+/// How a model forecast periods that it had not seen.
+struct Held {
+    series: Vec<SeriesEvaluation>,
+    steps: Vec<StepEvaluation>,
+}
+
+impl Held {
+    /// Fits without the last `horizon` periods and forecasts them. Series without a past are left
+    /// out.
+    fn out(
+        estimator: &ForecastEstimator,
+        panel: &Panel,
+        horizon: usize,
+        run: &FitRun<'_>,
+    ) -> Result<Self, TrainingError> {
+        let past = panel.without_last(horizon);
+        if past.series().is_empty() {
+            return Ok(Self { series: Vec::new(), steps: Vec::new() });
+        }
+        Self::of(&estimator.fit(&past, run)?, panel, horizon)
+    }
+
+    /// What a model that has not seen the last `horizon` periods says of them.
+    fn of(model: &ForecastModel, panel: &Panel, horizon: usize) -> Result<Self, TrainingError> {
+        let query = ForecastQuery { horizon, levels: LEVELS.to_vec(), ..ForecastQuery::default() };
+        let answers = model.predict(&query)?;
+        let pairs = answers.iter().filter_map(|answer| {
+            Some((answer, Outcome::of(answer, panel, model.season_length())?))
+        });
+        let pairs: Vec<(&SeriesForecast, Outcome<'_>)> = pairs.collect();
+        let series = pairs.iter().map(|(answer, outcome)| outcome.series(answer));
+        let step = |step: usize| {
+            let errors = pairs.iter().map(|(answer, outcome)| outcome.scaled_error(answer, step));
+            let covered = |level: f64| {
+                let of_level = |(answer, outcome): &(&SeriesForecast, Outcome<'_>)| {
+                    outcome.covered(answer, level, step)
+                };
+                mean(pairs.iter().filter_map(of_level))
+            };
+            StepEvaluation {
+                step: step + 1,
+                mase: mean(errors.flatten()),
+                coverage_80: covered(0.8),
+                coverage_95: covered(0.95),
+            }
         };
-        let mut references = BTreeMap::new();
-        references.extend(mean(naive, read).map(|value| ("seasonal_naive".to_owned(), value)));
-        let champion = champion.and_then(|champion| mean(champion, read));
-        references.extend(champion.map(|value| ("champion".to_owned(), value)));
-        let higher_is_better = name.starts_with("coverage");
-        metrics.insert(name.to_owned(), Metric { value, higher_is_better, references });
+        Ok(Self { series: series.collect(), steps: (0..horizon).map(step).collect() })
     }
-    metrics
 }
 
-fn mean(series: &[SeriesEvaluation], read: fn(&SeriesEvaluation) -> Option<f64>) -> Option<f64> {
-    let values: Vec<f64> = series.iter().filter_map(read).collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+/// What came of a forecast.
+struct Outcome<'a> {
+    train: &'a [f64],
+    actual: &'a [f64],
+    /// Periods between the values whose difference scales errors.
+    season: usize,
 }
 
-fn gate(metrics: &BTreeMap<String, Metric>, nothing_evaluated: bool) -> Gate {
-    if nothing_evaluated {
-        let reason = "no series is long enough to hold out the horizon; import more history";
-        return Gate { passed: false, reason: reason.to_owned() };
+impl<'a> Outcome<'a> {
+    fn of(answer: &SeriesForecast, panel: &'a Panel, season: usize) -> Option<Self> {
+        let values = &panel.find(&answer.key)?.values;
+        let known = values.len().checked_sub(answer.mean.len())?;
+        let (train, actual) = values.split_at_checked(known)?;
+        // A season longer than the past has no seasonal error to scale by: use the step before.
+        let season = if train.len() > season { season } else { 1 };
+        Some(Self { train, actual, season })
     }
-    let Some(mase) = metrics.get("mase") else {
-        let reason = "every series is constant: there is no error to compare";
-        return Gate { passed: true, reason: reason.to_owned() };
-    };
-    for reference in ["seasonal_naive", "champion"] {
-        if let Some(other) = mase.references.get(reference).filter(|other| mase.value > **other) {
-            let value = mase.value;
-            let reason = format!(
-                "mase {value:.3} is worse than {other:.3} of {reference} on the last periods"
-            );
-            return Gate { passed: false, reason };
+
+    fn series(&self, answer: &SeriesForecast) -> SeriesEvaluation {
+        let covered = |level: f64| {
+            let interval = answer.intervals.iter().find(|interval| interval.level == level)?;
+            coverage(self.actual, &interval.lower, &interval.upper)
+        };
+        SeriesEvaluation {
+            key: answer.key.clone(),
+            method: describe(answer),
+            mase: mase(self.train, self.actual, &answer.mean, self.season),
+            smape: smape(self.actual, &answer.mean),
+            coverage_80: covered(0.8),
+            coverage_95: covered(0.95),
         }
     }
-    let against = if mase.references.contains_key("champion") {
-        "does not lose to seasonal naive nor to the champion"
-    } else {
-        "does not lose to seasonal naive; there is no champion to compare"
-    };
-    Gate { passed: true, reason: against.to_owned() }
+
+    fn scaled_error(&self, answer: &SeriesForecast, step: usize) -> Option<f64> {
+        let one = step..step + 1;
+        mase(self.train, self.actual.get(one.clone())?, answer.mean.get(one)?, self.season)
+    }
+
+    fn covered(&self, answer: &SeriesForecast, level: f64, step: usize) -> Option<f64> {
+        let interval = answer.intervals.iter().find(|interval| interval.level == level)?;
+        let one = step..step + 1;
+        coverage(
+            self.actual.get(one.clone())?,
+            interval.lower.get(one.clone())?,
+            interval.upper.get(one)?,
+        )
+    }
+}
+
+fn describe(answer: &SeriesForecast) -> String {
+    match &answer.method.fallback {
+        Some(reason) => format!("{}: {reason}", answer.method.algorithm),
+        None => answer.method.algorithm.to_string(),
+    }
+}
+
+/// A model's forecasts of the held-out periods beside those of others.
+struct Judged {
+    own: Held,
+    naive: Held,
+    champion: Option<Held>,
+    first_period: i32,
+    updated_from: Option<Version>,
+}
+
+impl Judged {
+    fn metrics(&self) -> BTreeMap<String, Metric> {
+        type Read = fn(&SeriesEvaluation) -> Option<f64>;
+        let columns: [(&str, Read); 4] = [
+            ("mase", |series| series.mase),
+            ("smape", |series| series.smape),
+            ("coverage_80", |series| series.coverage_80),
+            ("coverage_95", |series| series.coverage_95),
+        ];
+        let mut metrics = BTreeMap::new();
+        for (name, read) in columns {
+            let of = |held: &Held| mean(held.series.iter().filter_map(read));
+            let Some(value) = of(&self.own) else {
+                continue;
+            };
+            let mut references = BTreeMap::new();
+            references.extend(of(&self.naive).map(|value| ("seasonal_naive".to_owned(), value)));
+            let champion = self.champion.as_ref().and_then(of);
+            references.extend(champion.map(|value| ("champion".to_owned(), value)));
+            let higher_is_better = name.starts_with("coverage");
+            metrics.insert(name.to_owned(), Metric { value, higher_is_better, references });
+        }
+        metrics
+    }
+
+    fn gate(&self) -> Gate {
+        if self.own.series.is_empty() {
+            let reason =
+                "no series is long enough to hold out the horizon; import more history".to_owned();
+            return Gate { passed: false, reason };
+        }
+        let metrics = self.metrics();
+        let Some(mase) = metrics.get("mase") else {
+            let reason = "every series is constant: there is no error to compare".to_owned();
+            return Gate { passed: true, reason };
+        };
+        let value = mase.value;
+        for reference in ["seasonal_naive", "champion"] {
+            if let Some(other) = mase.references.get(reference).filter(|other| value > **other) {
+                let reason = format!(
+                    "mase {value:.3} is worse than {other:.3} of {reference} on the last periods"
+                );
+                return Gate { passed: false, reason };
+            }
+        }
+        let against = match (&self.champion, self.updated_from) {
+            (Some(_), _) => "does not lose to seasonal naive nor to the champion",
+            (None, Some(_)) => "does not lose to seasonal naive",
+            (None, None) => "does not lose to seasonal naive; there is no champion to compare",
+        };
+        Gate { passed: true, reason: against.to_owned() }
+    }
+
+    fn made(
+        self,
+        recipe: &ForecastRecipe,
+        model: ForecastModel,
+        gate: Gate,
+        around: &Surroundings<'_>,
+    ) -> Made {
+        let metrics = self.metrics();
+        let evaluation = ForecastEvaluation {
+            horizon: self.own.steps.len(),
+            evaluated: self.own.series.len(),
+            metrics: metrics.clone(),
+            series: self.own.series,
+            steps: self.own.steps,
+        };
+        Made {
+            golden: golden(&model),
+            converged: true,
+            model: FittedModel::Forecast(model),
+            metrics,
+            evaluation: Evaluation::Forecast(evaluation),
+            gate,
+            label: None,
+            schema: None,
+            input: None,
+            attributes_digest: None,
+            train_snapshots: vec![around.as_of],
+            calibration_snapshots: Vec::new(),
+            holdout: Some(recipe.frequency.start_of(self.first_period, around.clock)),
+            updated_from: self.updated_from,
+        }
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    (count > 0.0).then(|| sum / count)
 }
 
 fn golden(model: &ForecastModel) -> GoldenInputs {

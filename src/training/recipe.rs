@@ -1,16 +1,20 @@
 //! `recipe.toml`: what to train, on whom, over which windows, and when to promote.
 
 mod event;
+mod series;
 mod table;
 
+use std::path::Path;
+
 pub use self::event::EventRecipe;
+pub use self::series::SeriesTableRecipe;
 pub use self::table::TableRecipe;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Frequency;
+use crate::dataset::{Frequency, TOTAL};
 use crate::metrics;
-use crate::model::{ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
+use crate::model::{Coherence, ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
 
 /// A recipe of one kind. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -118,12 +122,18 @@ pub struct ForecastRecipe {
     pub frequency: Frequency,
     /// Periods ahead.
     pub horizon: usize,
-    /// What is summed up.
-    pub measure: Measure,
+    /// What is summed up; a table has values of its own.
+    pub measure: Option<Measure>,
     /// Periods after which the pattern repeats; the calendar's when absent.
     pub season_length: Option<usize>,
-    /// Which series.
+    /// Which series; a table has its own.
+    #[serde(default)]
     pub series: Vec<SeriesChoice>,
+    /// The series of a file instead of transactions.
+    pub table: Option<SeriesTableRecipe>,
+    /// How groups and total are made to agree, for measures that add up.
+    #[serde(default)]
+    pub coherence: Coherence,
     /// When to promote.
     #[serde(default)]
     pub gate: GateRule,
@@ -139,6 +149,13 @@ pub enum Measure {
     Units,
     /// Sales less cost over the lines whose cost is known.
     Margin,
+    /// Orders with at least one purchase; without a number, purchases at one time are one.
+    Orders,
+    /// Different customers with a purchase; anonymous sales are nobody's.
+    Customers,
+    /// The values of a table.
+    #[serde(skip)]
+    Value,
 }
 
 impl Measure {
@@ -148,7 +165,21 @@ impl Measure {
             Self::Sales => "sales",
             Self::Units => "units",
             Self::Margin => "margin",
+            Self::Orders => "orders",
+            Self::Customers => "customers",
+            Self::Value => "value",
         }
+    }
+
+    /// Whether it is an amount of money.
+    pub const fn is_money(self) -> bool {
+        matches!(self, Self::Sales | Self::Margin)
+    }
+
+    /// Whether the parts of a grouping add up to the total: a customer of two stores is one
+    /// customer.
+    pub const fn adds_up(self) -> bool {
+        matches!(self, Self::Sales | Self::Units | Self::Margin)
     }
 }
 
@@ -266,8 +297,7 @@ const fn default_most() -> usize {
 }
 
 /// Groupings of a forecast's series.
-pub(super) const GROUPS: [&str; 6] =
-    ["total", "product", "category", "store", "channel", "country"];
+pub(super) const GROUPS: [&str; 6] = [TOTAL, "product", "category", "store", "channel", "country"];
 
 /// Why a recipe does not hold; every problem is listed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -332,7 +362,15 @@ impl Recipe {
         }
     }
 
-    /// The table that it learns from, if it is not from transactions.
+    /// The file that it learns from, if it is not from transactions.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Forecast(recipe) => recipe.table.as_ref().map(|table| table.path.as_path()),
+            _ => self.table().map(|(_, table)| table.path.as_path()),
+        }
+    }
+
+    /// The table of cases that it learns from, if it is not from transactions.
     pub fn table(&self) -> Option<(&EventRecipe, &TableRecipe)> {
         match self {
             Self::Churn(recipe) | Self::Propensity(recipe) => {
@@ -378,10 +416,38 @@ impl SnapshotRule {
 }
 
 impl ForecastRecipe {
+    /// How groups and total are made to agree.
+    pub fn coherence(&self) -> Coherence {
+        if self.measure().adds_up() { self.coherence } else { Coherence::None }
+    }
+
+    /// What the values of its series are.
+    pub fn measure(&self) -> Measure {
+        self.measure.unwrap_or(Measure::Value)
+    }
+
+    /// Whether nothing below zero is forecast.
+    pub fn non_negative(&self) -> bool {
+        match &self.table {
+            Some(table) => !table.negative,
+            None => self.measure() != Measure::Margin,
+        }
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.series.is_empty() {
-            problems.push("series: expected at least one grouping".to_owned());
+        if self.table.is_some() {
+            let given = [("series", !self.series.is_empty()), ("measure", self.measure.is_some())];
+            let given = given.iter().filter(|(_, given)| *given);
+            problems.extend(given.map(|(key, _)| format!("{key}: expected none beside table")));
+        } else {
+            if self.series.is_empty() {
+                problems.push("series: expected at least one grouping, or a table".to_owned());
+            }
+            if self.measure.is_none() {
+                let expected = "measure: expected sales, units, margin, orders or customers";
+                problems.push(expected.to_owned());
+            }
         }
         for choice in &self.series {
             if !GROUPS.contains(&choice.group.as_str()) {

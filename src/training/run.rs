@@ -15,7 +15,9 @@ use crate::store::{DataSummary, Reader, TransactionStore};
 use crate::transaction::{ShopClock, Timestamp};
 
 use super::evaluation::Evaluation;
-use super::recipe::Recipe;
+use super::forecasts::Source;
+use super::panel::{self, SeriesFile};
+use super::recipe::{ForecastRecipe, Recipe, SeriesTableRecipe};
 use super::table::TableTraining;
 use super::timeline::data_as_of;
 use super::{TrainingError, forecasts, segmentation, supervised};
@@ -39,6 +41,9 @@ pub struct TrainingRequest {
     pub recipe: Option<String>,
     /// A seed instead of the recipe's.
     pub seed: Option<u64>,
+    /// Let the champion take in what is new, without fitting anew; forecasts only.
+    #[serde(default)]
+    pub update: bool,
 }
 
 /// What became of it.
@@ -93,6 +98,8 @@ pub(super) struct Made {
     pub(super) calibration_snapshots: Vec<Timestamp>,
     pub(super) holdout: Option<Timestamp>,
     pub(super) golden: GoldenInputs,
+    /// The version that took in what is new.
+    pub(super) updated_from: Option<Version>,
 }
 
 impl Training<'_> {
@@ -109,9 +116,10 @@ impl Training<'_> {
         job: &str,
         run: &FitRun<'_>,
     ) -> Result<TrainingResult, TrainingError> {
-        let text = match &request.recipe {
-            Some(text) => text.clone(),
-            None => self.repository.recipe(&request.model)?,
+        let text = match (&request.recipe, request.update) {
+            (Some(text), _) => text.clone(),
+            (None, false) => self.repository.recipe(&request.model)?,
+            (None, true) => self.repository.recipe_of_champion(&request.model)?,
         };
         let recipe = Recipe::parse(&text)?;
         if let Some(manifest) = self.registered_by(&request.model, job) {
@@ -119,18 +127,24 @@ impl Training<'_> {
         }
         let run = FitRun { seed: request.seed.unwrap_or(recipe.seed()), ..run.clone() };
         let champion = self.champion(&request.model, &recipe)?;
-        let (made, data) = match recipe.table() {
-            Some((event, table)) => TableTraining {
-                kind: recipe.kind(),
-                recipe: event,
-                table,
-                champion: champion.as_ref(),
-                as_of: request.as_of,
-                now: self.store.now(),
-                run: &run,
+        let champion = champion.as_ref();
+        let (made, data) = match &recipe {
+            Recipe::Forecast(forecast @ ForecastRecipe { table: Some(table), .. }) => {
+                self.on_series(request, (forecast, table), champion, &run)?
             }
-            .train()?,
-            None => self.on_transactions(request, &recipe, champion.as_ref(), &run)?,
+            _ => match recipe.table() {
+                Some((event, table)) => TableTraining {
+                    kind: recipe.kind(),
+                    recipe: event,
+                    table,
+                    champion,
+                    as_of: request.as_of,
+                    now: self.store.now(),
+                    run: &run,
+                }
+                .train()?,
+                None => self.on_transactions(request, &recipe, champion, &run)?,
+            },
         };
         run.check()?;
         run.progress.report("register", 0.0);
@@ -157,8 +171,37 @@ impl Training<'_> {
             as_of,
             champion,
         };
-        let made = make(recipe, &mut reader, &around)?;
+        let made = make(request, recipe, &mut reader, &around)?;
         let data = lineage(&made, as_of, summary, &mut reader)?;
+        Ok((made, data))
+    }
+
+    /// Fits and judges on the series of a file.
+    fn on_series(
+        &self,
+        request: &TrainingRequest,
+        (recipe, table): (&ForecastRecipe, &SeriesTableRecipe),
+        champion: Option<&LoadedModel>,
+        run: &FitRun<'_>,
+    ) -> Result<(Made, DataLineage), TrainingError> {
+        let clock = self.store.clock();
+        let file = panel::read_table(table, recipe.frequency, request.as_of, clock)?;
+        let SeriesFile { panel, digest, values, end } = file;
+        let as_of = request.as_of.unwrap_or(end);
+        let customers = panel.series().len() as u64;
+        let around = Surroundings { run, clock, first_line: as_of, as_of, champion };
+        let made = forecasts::make(recipe, Source::Table(panel), &around, request.update)?;
+        let data = DataLineage {
+            digest,
+            attributes_digest: None,
+            lines: values,
+            customers,
+            as_of,
+            train_snapshots: made.train_snapshots.clone(),
+            calibration_snapshots: Vec::new(),
+            holdout: made.holdout,
+            imports: Vec::new(),
+        };
         Ok((made, data))
     }
 
@@ -244,6 +287,7 @@ impl Training<'_> {
 }
 
 fn make(
+    request: &TrainingRequest,
     recipe: &Recipe,
     reader: &mut Reader<'_>,
     around: &Surroundings<'_>,
@@ -254,7 +298,9 @@ fn make(
         Recipe::Churn(event) | Recipe::Propensity(event) => {
             supervised::event(recipe.kind(), event, reader, around)
         }
-        Recipe::Forecast(recipe) => forecasts::forecast(recipe, reader, around),
+        Recipe::Forecast(recipe) => {
+            forecasts::make(recipe, Source::Store(reader), around, request.update)
+        }
     }
 }
 
@@ -305,6 +351,7 @@ fn manifest(model: ModelName, recipe: &Recipe, made: &Made, origin: Origin<'_>) 
         label: made.label.clone(),
         active_days: recipe.active_days(),
         converged: made.converged,
+        updated_from: made.updated_from,
         metrics: made.metrics.clone(),
         gate: made.gate.clone(),
         model_sha256: String::new(),

@@ -75,6 +75,7 @@ pub(super) fn segments(
         train_snapshots: vec![around.as_of],
         calibration_snapshots: Vec::new(),
         holdout: None,
+        updated_from: None,
     })
 }
 
@@ -115,6 +116,7 @@ pub(super) fn rfm(
         train_snapshots: vec![around.as_of],
         calibration_snapshots: Vec::new(),
         holdout: None,
+        updated_from: None,
     })
 }
 

@@ -154,6 +154,7 @@ fn train(
         train_snapshots: timeline.fit.clone(),
         calibration_snapshots: timeline.calibration.into_iter().collect(),
         holdout: Some(timeline.holdout),
+        updated_from: None,
     };
     around.run.progress.report("evaluate", 1.0);
     Ok(made)

@@ -145,6 +145,7 @@ impl TableTraining<'_> {
             train_snapshots: validated.train_dates,
             calibration_snapshots: validated.calibration_dates,
             holdout: validated.holdout,
+            updated_from: None,
             model,
         };
         Ok((made, data))

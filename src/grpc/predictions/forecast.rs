@@ -4,7 +4,10 @@ use tonic::Status;
 
 use crate::app::App;
 use crate::dataset::{Frequency, SeriesKey};
-use crate::model::{FittedModel, ForecastQuery, IntervalSource, Model, ModelKind, SeriesForecast};
+use crate::model::{
+    FittedModel, ForecastModel, ForecastQuery, Interval, IntervalSource, Model, ModelKind,
+    SeriesForecast,
+};
 use crate::serving::ServingError;
 use crate::training::{Measure, Recipe};
 use crate::transaction::ShopClock;
@@ -20,6 +23,7 @@ const DEFAULT_LEVELS: [f64; 2] = [0.8, 0.95];
 const MOST_LEVELS: usize = 10;
 /// Most numbers of one answer: series x periods x levels.
 const MOST_NUMBERS: usize = 100_000;
+const MOST_SUMS: usize = 1_000;
 
 /// Answers one forecast request.
 pub(super) fn answer(
@@ -27,8 +31,15 @@ pub(super) fn answer(
     request: proto::ForecastRequest,
     request_id: &str,
 ) -> Result<proto::ForecastResponse, Status> {
-    let proto::ForecastRequest { model, selector: wire_selector, series, horizon, levels } =
-        request;
+    let proto::ForecastRequest {
+        model,
+        selector: wire_selector,
+        series,
+        horizon,
+        levels,
+        include_components: components,
+        sums,
+    } = request;
     let name = model_name(&model, ModelKind::Forecast)?;
     let selector = selector(wire_selector)?;
     let fail = |error: ServingError| from_serving(&error);
@@ -47,13 +58,15 @@ pub(super) fn answer(
         }
         _ => series.into_iter().map(series_key).collect(),
     };
-    check_size(asked.len(), horizon, levels.len())?;
+    check_size(asked.len().saturating_add(sums.len()), horizon, levels.len())?;
+    let sums = sum_up(fitted, sums, horizon, &levels)?;
     let (found, errors) = split_known(&asked, &known);
     let answered = if found.is_empty() {
         Vec::new()
     } else {
         // The version that was resolved answers, whatever the alias means by now.
-        let answered = fitted.predict(&ForecastQuery { series: found, horizon, levels });
+        let query = ForecastQuery { series: found, horizon, levels, components };
+        let answered = fitted.predict(&query);
         answered.map_err(|error| fail(error.into()))?
     };
     let clock = app.store().clock();
@@ -68,11 +81,57 @@ pub(super) fn answer(
         errors,
         frequency: wire_frequency(starts) as i32,
         measure: measure(&manifest.recipe).as_str().to_owned(),
-        currency: match measure(&manifest.recipe) {
-            Measure::Units => String::new(),
-            _ => app.config().currency.clone(),
+        currency: if measure(&manifest.recipe).is_money() {
+            app.config().currency.clone()
+        } else {
+            String::new()
         },
+        sums,
     })
+}
+
+/// Answers the sums, after checking that every series is there and named once.
+fn sum_up(
+    fitted: &ForecastModel,
+    sums: Vec<proto::SeriesSum>,
+    horizon: usize,
+    levels: &[f64],
+) -> Result<Vec<proto::SumForecast>, Status> {
+    if sums.is_empty() {
+        return Ok(Vec::new());
+    }
+    let series: usize = sums.iter().map(|sum| sum.series.len()).sum();
+    if sums.len() > MOST_SUMS || series > MOST_ROWS {
+        let found = sums.len();
+        let problem = format!(
+            "expected at most {MOST_SUMS} sums of {MOST_ROWS} series together, found {found} of {series}"
+        );
+        return Err(invalid("TOO_MANY_ROWS", "sums", problem));
+    }
+    let mut groups = Vec::with_capacity(sums.len());
+    for (nth, proto::SeriesSum { series }) in sums.into_iter().enumerate() {
+        let keys: Vec<SeriesKey> = series.into_iter().map(series_key).collect();
+        let field = format!("sums[{nth}].series");
+        if keys.is_empty() {
+            return Err(invalid_field(field, "expected at least one series, found none"));
+        }
+        let mut sorted: Vec<&SeriesKey> = keys.iter().collect();
+        sorted.sort();
+        if let Some([twice, _]) = sorted.array_windows().find(|[one, next]| one == next) {
+            return Err(invalid_field(
+                field,
+                format!("expected each series once, found {twice} twice"),
+            ));
+        }
+        groups.push(keys);
+    }
+    let answered = fitted.sums(&groups, horizon, levels);
+    let answered = answered.map_err(|error| from_serving(&error.into()))?;
+    let wire = |sum: &crate::model::SumForecast| proto::SumForecast {
+        mean: sum.mean.clone(),
+        intervals: sum.intervals.iter().map(wire_interval).collect(),
+    };
+    Ok(answered.iter().map(wire).collect())
 }
 
 /// Coverages in ascending order, each once.
@@ -145,8 +204,8 @@ fn period_starts(
     (0..horizon).map(start).collect()
 }
 
-fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
-    let interval = |interval: &crate::model::Interval| proto::ForecastInterval {
+fn wire_interval(interval: &Interval) -> proto::ForecastInterval {
+    proto::ForecastInterval {
         level: interval.level,
         lower: interval.lower.clone(),
         upper: interval.upper.clone(),
@@ -155,7 +214,16 @@ fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
             _ => proto::IntervalSource::Conformal,
         } as i32,
         backtest_coverage: interval.backtest_coverage,
-    };
+    }
+}
+
+fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
+    let components = forecast.components.as_ref().map(|parts| proto::ForecastComponents {
+        level: parts.level.clone(),
+        trend: parts.trend.clone(),
+        seasonal: parts.seasonal.clone(),
+        adjustment: parts.adjustment.clone(),
+    });
     let weight = |one: &crate::model::MemberWeight| proto::MethodWeight {
         method: one.member.clone(),
         weight: one.weight,
@@ -163,11 +231,12 @@ fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
     proto::SeriesForecast {
         key: Some(wire_series_key(&forecast.key)),
         mean: forecast.mean.clone(),
-        intervals: forecast.intervals.iter().map(interval).collect(),
+        intervals: forecast.intervals.iter().map(wire_interval).collect(),
         weights: forecast.weights.iter().map(weight).collect(),
         method: forecast.method.algorithm.to_string(),
         fallback_reason: forecast.method.fallback.clone().unwrap_or_default(),
         backtest_mase: forecast.backtest_mase,
+        components,
     }
 }
 
@@ -182,7 +251,7 @@ fn wire_frequency(frequency: Frequency) -> proto::Frequency {
 /// What a forecast is the sum of; its recipe was checked when it was trained.
 fn measure(recipe: &str) -> Measure {
     match Recipe::parse(recipe) {
-        Ok(Recipe::Forecast(recipe)) => recipe.measure,
+        Ok(Recipe::Forecast(recipe)) => recipe.measure(),
         _ => Measure::Sales,
     }
 }

@@ -42,8 +42,13 @@ impl ClosedDays {
 
     /// Whether the period at `position` is closed.
     pub(super) fn contains(&self, position: usize) -> bool {
-        let index = position % self.closed.len().max(1);
+        let index = position % self.season_length();
         self.closed.get(index).copied().unwrap_or_default()
+    }
+
+    /// Length of a season, at least 1.
+    pub(super) fn season_length(&self) -> usize {
+        self.closed.len().max(1)
     }
 
     /// Length of a season of open positions only, at least 1.

@@ -1,23 +1,37 @@
 //! The kernel of [`crate::model::forecasting`] behind a model: groups of series of one season,
-//! weekdays on which a shop never opens.
+//! weekdays on which a shop never opens, sums that hold.
 
 use serde::{Deserialize, Serialize};
 
 use super::closed_days::ClosedDays;
+use super::coherence::{self, Coherence};
+use super::ridge_lags::RidgeLags;
 use super::{
-    Backtest, ForecastAlgorithm, Interval, IntervalSource, MemberWeight, Method, SeriesForecast,
+    Backtest, Components, ForecastAlgorithm, Interval, IntervalSource, MemberWeight, Method,
+    SeriesForecast, SumForecast,
 };
 use crate::dataset::{Panel, Series, SeriesKey};
 use crate::model::forecasting::{
-    self, Control, ForecastError, Member, PanelFit, Settings, fit_panel,
+    self, ExternalMember, Member, NodeErrors, PanelFit, Settings, fit_panel_with,
 };
-use crate::model::{FitError, FitRun};
+use crate::model::{FitError, FitRun, Watched, forecast_failure};
+
+/// The level whose half widths tell how large errors of a series are.
+const TYPICAL_LEVEL: f64 = 0.8;
 
 /// Fitted series in the order of their keys.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Ensemble {
+pub(super) struct Fitted {
     parts: Vec<PanelFit>,
     series: Vec<Place>,
+    #[serde(default)]
+    coherence: Coherence,
+    /// The groupings that cover the total.
+    #[serde(default)]
+    groups: Vec<String>,
+    /// Expected values that add up, in the order of the series; empty where nothing has to.
+    #[serde(default)]
+    coherent: Vec<Vec<f64>>,
 }
 
 /// Where the fit of a series is.
@@ -32,44 +46,48 @@ struct Place {
 }
 
 /// What a recipe says about all series.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EnsembleRecipe {
-    pub(super) method: forecasting::Method,
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) algorithm: ForecastAlgorithm,
     pub(super) horizon: usize,
     pub(super) season_length: usize,
     /// Whether the periods are days of a week, so that weekdays may be closed.
     pub(super) weekdays: bool,
     pub(super) non_negative: bool,
+    pub(super) coherence: Coherence,
+    pub(super) groups: Vec<String>,
 }
 
-struct Watched<'a, 'b>(&'a FitRun<'b>);
-
-impl Control for Watched<'_, '_> {
-    fn is_cancelled(&self) -> bool {
-        self.0.cancel.is_cancelled()
-    }
-
-    fn progress(&self, done: usize, of: usize) {
-        self.0.progress.report("fit", done as f64 / of.max(1) as f64);
-    }
+/// What is asked about series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) horizon: usize,
+    pub(super) levels: &'a [f64],
+    pub(super) components: bool,
+    pub(super) algorithm: ForecastAlgorithm,
+    pub(super) first_period: i32,
 }
 
-impl Ensemble {
+/// Half the width of intervals by period, and how they came about.
+#[derive(Clone, Debug)]
+struct Width {
+    half: Vec<f64>,
+    source: IntervalSource,
+    backtest_coverage: Option<f64>,
+}
+
+impl Fitted {
     /// Fits all series; those with equally many open positions in a season are fitted together.
-    pub(super) fn fit(
-        panel: &Panel,
-        recipe: &EnsembleRecipe,
-        run: &FitRun<'_>,
-    ) -> Result<Self, FitError> {
+    pub(super) fn fit(panel: &Panel, plan: &Plan, run: &FitRun<'_>) -> Result<Self, FitError> {
         let mut lengths: Vec<usize> = Vec::new();
         let mut values: Vec<Vec<Vec<f64>>> = Vec::new();
         let mut places = Vec::with_capacity(panel.series().len());
         for series in panel.series() {
             let sold = since_first_sale(series);
-            let closed = if recipe.weekdays {
-                ClosedDays::find(sold, recipe.season_length)
+            let closed = if plan.weekdays {
+                ClosedDays::find(sold, plan.season_length)
             } else {
-                ClosedDays::none(recipe.season_length)
+                ClosedDays::none(plan.season_length)
             };
             let length = closed.open_length();
             let known = lengths.iter().position(|other| *other == length);
@@ -88,19 +106,28 @@ impl Ensemble {
         }
         let fit = |(length, values): (&usize, &Vec<Vec<f64>>)| {
             let settings = Settings {
-                horizon: recipe.horizon,
+                horizon: plan.horizon,
                 season_lengths: vec![*length],
-                non_negative: recipe.non_negative,
-                method: recipe.method,
+                non_negative: plan.non_negative,
+                method: plan.algorithm.method(),
             };
             let values: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
-            run.install(|| fit_panel(&values, &settings, &Watched(run)).map_err(failure))
+            let ridge = RidgeLags { values: &values, season: *length, yearly: plan.weekdays };
+            let external = (plan.algorithm == ForecastAlgorithm::RidgeLags)
+                .then_some(&ridge as &dyn ExternalMember);
+            run.install(|| {
+                fit_panel_with(&values, &settings, external, &Watched(run))
+                    .map_err(forecast_failure)
+            })
         };
         let parts = lengths.iter().zip(&values).map(fit).collect::<Result<_, _>>()?;
-        Ok(Self { parts, series: places })
+        let (coherence, groups) = (plan.coherence, plan.groups.clone());
+        let mut fitted = Self { parts, series: places, coherence, groups, coherent: Vec::new() };
+        fitted.settle();
+        Ok(fitted)
     }
 
-    pub(super) fn keys(&self) -> impl ExactSizeIterator<Item = &SeriesKey> {
+    pub(super) fn keys(&self) -> impl ExactSizeIterator<Item = &SeriesKey> + Clone {
         self.series.iter().map(|place| &place.key)
     }
 
@@ -129,78 +156,268 @@ impl Ensemble {
         })
     }
 
-    /// The next `horizon` periods of some series with intervals of these levels.
-    pub(super) fn forecast(
-        &self,
-        wanted: &[usize],
-        horizon: usize,
-        levels: &[f64],
-        from: (ForecastAlgorithm, i32),
-    ) -> Vec<SeriesForecast> {
-        let mut answers = vec![None; wanted.len()];
+    /// Takes in the values of all periods of the panel from `first` on. A series that the panel
+    /// does not have sold nothing.
+    pub(super) fn update(&mut self, panel: &Panel, first: i32) -> Result<(), FitError> {
+        let coming = usize::try_from(panel.end_period() - first).unwrap_or_default();
+        for place in &mut self.series {
+            let mut values = vec![0.0; coming];
+            if let Some(series) = panel.find(&place.key) {
+                let known = values.iter_mut().rev().zip(series.values.iter().rev());
+                known.for_each(|(value, known)| *value = *known);
+            }
+            let open = values.iter().enumerate();
+            let open = open.filter(|(nth, _)| !place.closed.contains(place.periods + nth));
+            let open: Vec<f64> = open.map(|(_, value)| *value).collect();
+            if let Some(part) = self.parts.get_mut(place.part) {
+                part.update(place.index, &open).map_err(forecast_failure)?;
+            }
+            place.periods += coming;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// Makes the expected values add up.
+    fn settle(&mut self) {
+        self.coherent.clear();
+        let constraints = coherence::constraints(self.keys(), &self.groups);
+        if self.coherence == Coherence::None || constraints.is_empty() {
+            return;
+        }
+        let horizon = self.parts.first().map_or(0, |part| part.settings().horizon);
+        let base = (0..self.series.len()).map(|index| self.base(index, horizon)).collect();
+        let errors = || self.errors();
+        let non_negative = self.parts.iter().any(|part| part.settings().non_negative);
+        self.coherent = self.coherence.reconcile(base, constraints, errors, non_negative);
+    }
+
+    /// Past errors from the origins that all series share. Series that are closed on other days
+    /// share none.
+    fn errors(&self) -> Vec<NodeErrors> {
+        let alike = self.series.windows(2).all(|pair| match pair {
+            [one, next] => one.opens_with(next),
+            _ => true,
+        });
+        let reports = self.series.iter().map(|place| {
+            let part = self.parts.get(place.part).filter(|_| alike)?;
+            part.backtest(place.index).ok().filter(|report| !report.held_out.is_empty())
+        });
+        let reports: Vec<_> = reports.collect();
+        let shared = reports.iter().flatten().min_by_key(|report| report.held_out.len());
+        let shared = shared.map(|report| report.held_out.clone()).unwrap_or_default();
+        let all: Vec<usize> = (0..self.series.len()).collect();
+        let widths = self.widths(&all, TYPICAL_LEVEL);
+        let spreads = widths.iter().map(|width| width.half.first().copied().unwrap_or_default());
+        let pairs = reports.iter().zip(spreads);
+        let node = |(report, spread): (&Option<forecasting::BacktestReport>, f64)| {
+            let of_origin = |held_out: &usize| {
+                let report = report.as_ref()?;
+                let origin = report.held_out.iter().position(|own| own == held_out)?;
+                report.errors.get(origin).cloned()
+            };
+            let errors: Option<Vec<Vec<f64>>> = shared.iter().map(of_origin).collect();
+            NodeErrors { errors: errors.unwrap_or_default().concat(), spread }
+        };
+        pairs.map(node).collect()
+    }
+
+    /// What the kernel expects of a series.
+    fn base(&self, index: usize, horizon: usize) -> Vec<f64> {
+        let Some(place) = self.series.get(index) else {
+            return Vec::new();
+        };
+        let point = self.parts.get(place.part).and_then(|p| p.point(place.index, horizon).ok());
+        place.spread(&point.unwrap_or_default(), horizon)
+    }
+
+    /// What is expected of a series, made to add up with the others.
+    fn mean(&self, index: usize, horizon: usize) -> Vec<f64> {
+        match self.coherent.get(index) {
+            Some(coherent) => coherent.iter().copied().take(horizon).collect(),
+            None => self.base(index, horizon),
+        }
+    }
+
+    /// Half widths of the intervals of some series.
+    fn widths(&self, wanted: &[usize], level: f64) -> Vec<Width> {
+        let mut widths = vec![None; wanted.len()];
         for (number, part) in self.parts.iter().enumerate() {
             let own = wanted.iter().enumerate().filter_map(|(position, index)| {
                 let place = self.series.get(*index).filter(|place| place.part == number)?;
-                Some((position, *index, place))
+                Some((position, place))
             });
-            let own: Vec<(usize, usize, &Place)> = own.collect();
-            let indices: Vec<usize> = own.iter().map(|(_, _, place)| place.index).collect();
+            let own: Vec<(usize, &Place)> = own.collect();
+            let indices: Vec<usize> = own.iter().map(|(_, place)| place.index).collect();
             // Quantiles are those of all series: taken once per level.
-            let intervals = levels.iter().map(|level| part.intervals(&indices, *level));
-            let Ok(intervals) = intervals.collect::<Result<Vec<_>, _>>() else {
-                continue;
-            };
-            for (nth, (position, index, place)) in own.into_iter().enumerate() {
-                let of_levels = intervals.iter().filter_map(|of_level| of_level.get(nth));
-                let answer = self.answer((index, place), part, of_levels, horizon, from);
-                if let Some(slot) = answers.get_mut(position) {
-                    *slot = answer;
+            let intervals = part.intervals(&indices, level).unwrap_or_default();
+            for ((position, place), interval) in own.into_iter().zip(&intervals) {
+                let point = part.point(place.index, interval.upper.len()).unwrap_or_default();
+                if let Some(slot) = widths.get_mut(position) {
+                    *slot = Some(place.width(part, interval, &point));
                 }
             }
         }
-        answers.into_iter().flatten().collect()
+        widths.into_iter().flatten().collect()
     }
 
-    fn answer<'a>(
-        &self,
-        (index, place): (usize, &Place),
-        part: &PanelFit,
-        intervals: impl Iterator<Item = &'a forecasting::Interval>,
-        horizon: usize,
-        (algorithm, first_period): (ForecastAlgorithm, i32),
-    ) -> Option<SeriesForecast> {
-        let spread = |open: &[f64]| place.closed.spread(open, place.periods, horizon);
+    /// Half width of the interval of a sum. Errors of series that are open on the same days cancel
+    /// as they did in the past; widths of others are added, which is never too narrow.
+    fn sum_width(&self, group: &[usize], level: f64) -> Width {
+        let horizon = self.parts.first().map_or(0, |part| part.settings().horizon);
+        let nothing = Width {
+            half: vec![0.0; horizon],
+            source: IntervalSource::OwnConformal,
+            backtest_coverage: None,
+        };
+        let mut alike: Vec<Vec<&Place>> = Vec::new();
+        for place in group.iter().filter_map(|index| self.series.get(*index)) {
+            let with = |others: &&mut Vec<&Place>| others.iter().all(|one| one.opens_with(place));
+            match alike.iter_mut().find(with) {
+                Some(others) => others.push(place),
+                None => alike.push(vec![place]),
+            }
+        }
+        let widths = alike.iter().filter_map(|places| {
+            let first = places.first()?;
+            let part = self.parts.get(first.part)?;
+            let indices: Vec<usize> = places.iter().map(|place| place.index).collect();
+            let interval = part.sum_intervals(std::slice::from_ref(&indices), level).ok()?.pop()?;
+            let point = part.sum_point(&indices, interval.upper.len()).ok()?;
+            Some(first.width(part, &interval, &point))
+        });
+        widths.fold(nothing, |sum, width| Width {
+            half: sum.half.iter().zip(&width.half).map(|(a, b)| a + b).collect(),
+            source: sum.source.max(width.source),
+            backtest_coverage: None,
+        })
+    }
+
+    /// The next periods of some series.
+    pub(super) fn forecast(&self, wanted: &[usize], ask: &Ask<'_>) -> Vec<SeriesForecast> {
+        let of_levels = ask.levels.iter().map(|level| (*level, self.widths(wanted, *level)));
+        let of_levels: Vec<(f64, Vec<Width>)> = of_levels.collect();
+        let answers = wanted.iter().enumerate().map(|(nth, index)| {
+            let place = self.series.get(*index)?;
+            let report = self.parts.get(place.part)?.backtest(place.index).ok()?;
+            let mean = self.mean(*index, ask.horizon);
+            let summed = self.parts_of(*index);
+            let intervals = of_levels.iter().filter_map(|(level, widths)| {
+                let own = widths.get(nth)?;
+                Some(match &summed {
+                    Some(parts) => {
+                        let coverage = own.backtest_coverage;
+                        let width = self.sum_width(parts, *level);
+                        let width = Width { backtest_coverage: coverage, ..width };
+                        self.around(&mean, &width, *level)
+                    }
+                    None => self.around(&mean, own, *level),
+                })
+            });
+            let intervals = intervals.collect();
+            let weights = report.members.iter().filter(|member| member.weight > 0.0);
+            let weights = weights.map(|member| MemberWeight {
+                member: member.member.name().to_owned(),
+                weight: member.weight,
+            });
+            Some(SeriesForecast {
+                key: place.key.clone(),
+                first_period: ask.first_period,
+                components: if ask.components { self.components(*index, &mean) } else { None },
+                mean,
+                intervals,
+                method: self.method(*index, ask.algorithm)?,
+                weights: weights.collect(),
+                backtest_mase: report.mase,
+            })
+        });
+        answers.flatten().collect()
+    }
+
+    /// The series whose sum a bottom-up total is.
+    fn parts_of(&self, index: usize) -> Option<Vec<usize>> {
+        if self.coherence != Coherence::BottomUp || self.coherent.is_empty() {
+            return None;
+        }
+        let constraints = coherence::constraints(self.keys(), &self.groups);
+        let own = constraints.into_iter().find(|constraint| constraint.total == index)?;
+        Some(own.parts)
+    }
+
+    /// The sum of some series.
+    pub(super) fn sum(&self, group: &[usize], horizon: usize, levels: &[f64]) -> SumForecast {
+        let mut mean = vec![0.0; horizon];
+        for index in group {
+            for (sum, value) in mean.iter_mut().zip(self.mean(*index, horizon)) {
+                *sum += value;
+            }
+        }
+        let interval = |level: &f64| self.around(&mean, &self.sum_width(group, *level), *level);
+        SumForecast { intervals: levels.iter().map(interval).collect(), mean }
+    }
+
+    fn around(&self, mean: &[f64], width: &Width, level: f64) -> Interval {
+        let non_negative = self.parts.iter().any(|part| part.settings().non_negative);
+        let lowest = if non_negative { 0.0 } else { f64::MIN };
+        let ends = || mean.iter().zip(&width.half);
+        Interval {
+            level,
+            lower: ends().map(|(mean, half)| (mean - half).clamp(lowest, f64::MAX)).collect(),
+            upper: ends().map(|(mean, half)| (mean + half).clamp(lowest, f64::MAX)).collect(),
+            source: width.source,
+            backtest_coverage: width.backtest_coverage,
+        }
+    }
+
+    fn components(&self, index: usize, mean: &[f64]) -> Option<Components> {
+        let place = self.series.get(index)?;
+        let horizon = mean.len();
+        let found = self.parts.get(place.part)?.components(place.index, horizon).ok()?;
+        let spread = |open: &[f64]| place.spread(open, horizon);
+        let (level, trend) = (spread(&found.level), spread(&found.trend));
+        let seasonal = spread(&found.seasonal);
+        let parts = level.iter().zip(&trend).zip(&seasonal).zip(mean);
+        let adjustment = parts.map(|(((level, trend), seasonal), mean)| {
+            let moved = mean - (level + trend + seasonal);
+            if self.coherent.is_empty() { 0.0 } else { moved }
+        });
+        Some(Components { adjustment: adjustment.collect(), level, trend, seasonal })
+    }
+}
+
+impl Place {
+    /// Whether both are open in the same periods, so that their errors can be compared.
+    fn opens_with(&self, other: &Self) -> bool {
+        let season = self.closed.season_length();
+        let mut ahead = 0..season;
+        self.part == other.part
+            && ahead.all(|step| {
+                self.closed.contains(self.periods + step)
+                    == other.closed.contains(other.periods + step)
+            })
+    }
+
+    /// Puts what stands for open positions into calendar periods.
+    fn spread(&self, open: &[f64], horizon: usize) -> Vec<f64> {
+        self.closed.spread(open, self.periods, horizon)
+    }
+
+    fn width(&self, part: &PanelFit, interval: &forecasting::Interval, point: &[f64]) -> Width {
         let calibration = part.calibration();
-        let interval = |interval: &forecasting::Interval| Interval {
-            level: interval.level,
-            backtest_coverage: match interval.level {
-                0.8 => calibration.at_80,
-                0.95 => calibration.at_95,
-                _ => None,
-            },
-            lower: spread(&interval.lower),
-            upper: spread(&interval.upper),
+        let half: Vec<f64> = interval.upper.iter().zip(point).map(|(u, p)| u - p).collect();
+        Width {
+            half: self.spread(&half, half.len()),
             source: match interval.source {
                 forecasting::IntervalSource::Conformal => IntervalSource::PooledConformal,
                 forecasting::IntervalSource::Extrapolated
                 | forecasting::IntervalSource::Formula => IntervalSource::Formula,
             },
-        };
-        let report = part.backtest(place.index).ok()?;
-        let weights = report.members.iter().filter(|member| member.weight > 0.0);
-        let weights = weights.map(|member| MemberWeight {
-            member: member.member.name().to_owned(),
-            weight: member.weight,
-        });
-        Some(SeriesForecast {
-            key: place.key.clone(),
-            first_period,
-            mean: spread(&part.point(place.index, horizon).ok()?),
-            intervals: intervals.map(interval).collect(),
-            method: self.method(index, algorithm)?,
-            weights: weights.collect(),
-            backtest_mase: report.mase,
-        })
+            backtest_coverage: match interval.level {
+                0.8 => calibration.at_80,
+                0.95 => calibration.at_95,
+                _ => None,
+            },
+        }
     }
 }
 
@@ -209,14 +426,4 @@ impl Ensemble {
 fn since_first_sale(series: &Series) -> &[f64] {
     let first = series.values.iter().position(|value| *value != 0.0);
     series.values.get(first.unwrap_or(0)..).unwrap_or(&series.values)
-}
-
-fn failure(error: ForecastError) -> FitError {
-    match error {
-        ForecastError::Cancelled => FitError::Cancelled,
-        ForecastError::Setting { name, expected, found } => {
-            FitError::Setting { name, expected, found }
-        }
-        other => FitError::Algorithm { algorithm: "forecast", message: other.to_string() },
-    }
 }

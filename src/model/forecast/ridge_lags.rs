@@ -12,8 +12,8 @@
 
 use std::f64::consts::TAU;
 
-use super::path::Path;
 use super::smartcore_ridge::{Ridge, RidgeRefused};
+use crate::model::forecasting::ExternalMember;
 
 /// On standardised columns: as much as ten rows that say "no effect".
 const PENALTY: f64 = 10.0;
@@ -22,15 +22,52 @@ const NEAR: (usize, usize) = (3, 6);
 const HARMONICS: usize = 3;
 const FEWEST_ROWS: usize = 8;
 const DAYS_PER_YEAR: f64 = 365.25;
+/// Largest forecast, over the largest value.
+const FARTHEST: f64 = 5.0;
+
+/// The regression as a member of an ensemble, of series by their index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RidgeLags<'a> {
+    pub(super) values: &'a [&'a [f64]],
+    /// Periods of a season, at least 1.
+    pub(super) season: usize,
+    /// Adds the position in the year to daily series of at least two years.
+    pub(super) yearly: bool,
+}
+
+impl ExternalMember for RidgeLags<'_> {
+    fn forecast(&self, series: usize, held_out: usize, path: &mut [f64]) -> bool {
+        let values = self.values.get(series).copied().unwrap_or_default();
+        let Some(known) = values.len().checked_sub(held_out).and_then(|count| values.get(..count))
+        else {
+            return false;
+        };
+        // Of unit size no square overflows.
+        let largest = known.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
+        if !(largest >= f64::MIN_POSITIVE && largest.is_finite()) {
+            return false;
+        }
+        let scaled: Vec<f64> = known.iter().map(|value| value / largest).collect();
+        let Ok(Some(mean)) = ridge_lags(&scaled, self.season, self.yearly, path.len()) else {
+            return false;
+        };
+        // Beyond this the regression has run away from the series.
+        let plausible = mean.iter().all(|value| value.abs() <= FARTHEST);
+        for (slot, value) in path.iter_mut().zip(mean) {
+            *slot = value * largest;
+        }
+        plausible
+    }
+}
 
 /// The next `horizon` values; `Ok(None)` when the series is too short for any lags. `yearly` adds
 /// the position in the year to a daily series of at least two years.
-pub(super) fn ridge_lags(
+fn ridge_lags(
     values: &[f64],
     season_length: usize,
     yearly: bool,
     horizon: usize,
-) -> Result<Option<Path>, RidgeRefused> {
+) -> Result<Option<Vec<f64>>, RidgeRefused> {
     let Some(design) = Design::choose(values, season_length, yearly) else {
         return Ok(None);
     };
@@ -43,13 +80,7 @@ pub(super) fn ridge_lags(
         })
         .unzip();
     let ridge = Ridge::fit(&rows, &targets, PENALTY)?;
-    let squares: f64 =
-        rows.iter().zip(&targets).map(|(row, target)| (target - ridge.predict(row)).powi(2)).sum();
-    let freedom = rows.len().saturating_sub(design.width()).max(1);
-    let sigma = (squares / freedom as f64).sqrt() * design.row(values).unit;
-    let deviation = design.growth(&ridge, horizon).map(|growth| sigma * growth).collect();
-    let mean = design.continued(values, &ridge, horizon);
-    Ok(Some(Path { mean, deviation }))
+    Ok(Some(design.continued(values, &ridge, horizon)))
 }
 
 /// Which columns a row has.
@@ -123,30 +154,6 @@ impl Design {
         }
         history.split_off(values.len())
     }
-
-    /// Standard deviation of the h-step error over that of one step: the root of the sum of squared
-    /// responses to one shock (Hyndman and Athanasopoulos, section 9.8).
-    fn growth(&self, ridge: &Ridge, horizon: usize) -> impl Iterator<Item = f64> {
-        let pull: f64 = ridge.weights.iter().take(self.lags.len()).sum();
-        let mut by_lag = vec![0.0; self.reach()];
-        for (slot, coefficient) in by_lag.iter_mut().enumerate() {
-            if slot < self.window {
-                *coefficient += (1.0 - pull) / self.window as f64;
-            }
-        }
-        for (lag, weight) in self.lags.iter().zip(&ridge.weights) {
-            by_lag[lag - 1] += weight;
-        }
-        let mut responses = vec![1.0];
-        for step in 1..horizon {
-            let recent = responses.iter().rev().zip(&by_lag).take(step);
-            responses.push(recent.map(|(r, c)| r * c).sum());
-        }
-        responses.into_iter().scan(0.0, |variance: &mut f64, r| {
-            *variance += r * r;
-            Some(variance.sqrt())
-        })
-    }
 }
 
 #[cfg(test)]
@@ -157,12 +164,19 @@ mod tests {
     fn a_growing_season_goes_on() {
         let truth = |t: usize| (20.0 + t as f64 / 4.0) * [0.7, 1.0, 1.3, 1.0][t % 4];
         let values: Vec<f64> = (0..80).map(truth).collect();
-        let path = ridge_lags(&values, 4, false, 8).unwrap().unwrap();
-        for (step, mean) in path.mean.iter().enumerate() {
+        let member = RidgeLags { values: &[&values], season: 4, yearly: false };
+        let mut path = [0.0; 8];
+        assert!(member.forecast(0, 0, &mut path));
+        for (step, mean) in path.iter().enumerate() {
             let expected = truth(80 + step);
             assert!((mean / expected - 1.0).abs() < 0.05, "{mean} {expected}");
         }
-        assert!(path.deviation.windows(2).all(|pair| pair[0] <= pair[1]));
+        let earlier = RidgeLags { values: &[&values[..75]], ..member };
+        let (mut held_out, mut cut) = ([0.0; 8], [0.0; 8]);
+        assert!(member.forecast(0, 5, &mut held_out) && earlier.forecast(0, 0, &mut cut));
+        assert_eq!(held_out, cut, "what is held out is not seen");
+        assert!(!member.forecast(0, 75, &mut path), "too short");
+        assert!(!member.forecast(0, 81, &mut path) && !member.forecast(1, 0, &mut path));
     }
 
     #[test]

@@ -7,9 +7,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Most errors kept for one horizon: evenly spaced order statistics of all.
-const KEPT: usize = 1000;
-
 /// Errors by horizon, ascending.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Scores(Vec<Vec<f32>>);
@@ -24,49 +21,9 @@ pub(super) struct Bound {
 }
 
 impl Scores {
-    /// No scores for each of `horizon` periods.
-    pub(super) fn empty(horizon: usize) -> Self {
-        Self(vec![Vec::new(); horizon])
-    }
-
-    /// Adds an error, in units of the series' scale, `step` periods after the first.
-    pub(super) fn push(&mut self, step: usize, error: f64) {
-        let error = (error.abs() as f32).min(f32::MAX);
-        if let Some(scores) = self.0.get_mut(step).filter(|_| !error.is_nan()) {
-            scores.push(error);
-        }
-    }
-
-    /// Adds all errors of another series.
-    pub(super) fn extend(&mut self, other: &Self) {
-        for (own, other) in self.0.iter_mut().zip(&other.0) {
-            own.extend_from_slice(other);
-        }
-    }
-
-    /// Sorts and thins; to be called once, after the last error.
-    pub(super) fn sorted(mut self) -> Self {
-        for scores in &mut self.0 {
-            scores.sort_by(f32::total_cmp);
-            if scores.len() > KEPT {
-                let last = scores.len() - 1;
-                let ranks = (0..KEPT).map(|rank| rank * last / (KEPT - 1));
-                *scores = ranks.filter_map(|rank| scores.get(rank).copied()).collect();
-            }
-        }
-        self
-    }
-
-    /// How many errors there are over all horizons.
-    pub(super) fn count(&self) -> usize {
-        self.0.iter().map(Vec::len).sum()
-    }
-
-    /// The mean error over all horizons.
-    pub(super) fn mean(&self) -> Option<f64> {
-        let sum: f64 = self.0.iter().flatten().map(|score| f64::from(*score)).sum();
-        let count = self.count();
-        (count > 0).then(|| sum / count as f64)
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The bound for a horizon and level. The window of horizons grows until it holds `wanted`
@@ -105,14 +62,11 @@ impl Scores {
 mod tests {
     use super::*;
 
+    /// For each horizon so many errors, 1, 2, 3 and so on.
     fn scores(counts: &[usize]) -> Scores {
-        let mut scores = Scores::empty(counts.len());
-        for (step, count) in counts.iter().enumerate() {
-            for error in (1..=*count).rev() {
-                scores.push(step, -(error as f64));
-            }
-        }
-        scores.sorted()
+        Scores(
+            counts.iter().map(|count| (1..=*count).map(|error| error as f32).collect()).collect(),
+        )
     }
 
     #[test]
@@ -138,14 +92,5 @@ mod tests {
         assert_eq!(scores.bound(2, 0.5, 100, 66).supported, None);
         assert!(scores.bound(2, 0.5, 100, 65).supported.is_some());
         assert_eq!(scores.bound(9, 0.5, 1, 1).supported, None);
-    }
-
-    #[test]
-    fn thinning_keeps_both_ends() {
-        let thinned = scores(&[5000]);
-        assert_eq!(thinned.count(), KEPT);
-        assert_eq!(thinned.window(0, 0)[0], 1.0);
-        assert_eq!(thinned.window(0, 0)[KEPT - 1], 5000.0);
-        assert!((thinned.mean().unwrap() - 2500.0).abs() < 2.0);
     }
 }

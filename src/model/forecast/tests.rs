@@ -22,11 +22,18 @@ fn key(index: usize) -> SeriesKey {
 }
 
 fn estimator(algorithm: ForecastAlgorithm, horizon: usize) -> ForecastEstimator {
-    ForecastEstimator { algorithm, horizon, season_length: None, non_negative: true }
+    ForecastEstimator {
+        algorithm,
+        horizon,
+        season_length: None,
+        non_negative: true,
+        coherence: Coherence::default(),
+        groups: Vec::new(),
+    }
 }
 
 fn query(horizon: usize, levels: &[f64]) -> ForecastQuery {
-    ForecastQuery { series: Vec::new(), horizon, levels: levels.to_vec() }
+    ForecastQuery { horizon, levels: levels.to_vec(), ..ForecastQuery::default() }
 }
 
 fn normal(random: &mut StdRng) -> f64 {
@@ -109,15 +116,124 @@ fn intervals_cover_what_they_claim() {
 }
 
 #[test]
-fn sources_are_named_from_own_over_pooled_to_formula() {
+fn sources_are_named_from_the_backtest_to_the_formula() {
     let source = |all: &[Vec<f64>]| {
         let panel = panel(Frequency::Monthly, all);
         let model = estimator(ForecastAlgorithm::Theta, 6).fit(&panel, &FitRun::quiet(1)).unwrap();
         model.predict(&query(6, &[0.8])).unwrap()[0].intervals[0].source
     };
-    assert_eq!(source(&monthly(1, 120)), IntervalSource::OwnConformal);
-    assert_eq!(source(&monthly(40, 36)), IntervalSource::PooledConformal);
-    assert_eq!(source(&monthly(1, 28)), IntervalSource::Formula);
+    assert_eq!(source(&monthly(40, 60)), IntervalSource::PooledConformal);
+    assert_eq!(source(&monthly(1, 8)), IntervalSource::Formula);
+}
+
+/// Two stores and three categories of one shop, all of the same weeks.
+fn shop(length: usize) -> Panel {
+    let mut random = StdRng::seed_from_u64(11);
+    let mut series = |group: &str, value: &str, size: f64| Series {
+        key: SeriesKey { group: group.to_owned(), value: value.to_owned() },
+        first_period: 500 - length as i32,
+        values: (0..length).map(|_| size * (1.0 + 0.1 * normal(&mut random))).collect(),
+    };
+    let mut all = vec![
+        series("store", "north", 70.0),
+        series("store", "", 30.0),
+        series("category", "a", 60.0),
+        series("category", "b", 30.0),
+    ];
+    let sum = |all: &[Series], t: usize| all.iter().map(|one| one.values[t]).sum::<f64>();
+    let total: Vec<f64> = (0..length).map(|t| sum(&all[..2], t)).collect();
+    let rest = (0..length).map(|t| total[t] - sum(&all[2..], t)).collect();
+    let first_period = 500 - length as i32;
+    let key = SeriesKey { group: "category".to_owned(), value: String::new() };
+    all.push(Series { key, first_period, values: rest });
+    all.push(Series { key: SeriesKey::total(), first_period, values: total });
+    Panel::new(Frequency::Weekly, 500, all).unwrap()
+}
+
+#[test]
+fn parts_add_up_to_the_total() {
+    let groups = vec!["store".to_owned(), "total".to_owned(), "category".to_owned()];
+    for coherence in [Coherence::BottomUp, Coherence::MinTrace] {
+        let mut recipe = estimator(ForecastAlgorithm::Ensemble, 5);
+        (recipe.coherence, recipe.groups) = (coherence, groups.clone());
+        let model = recipe.fit(&shop(60), &FitRun::quiet(1)).unwrap();
+        let ask = ForecastQuery { components: true, ..query(5, &[0.8, 0.95]) };
+        let answers = model.predict(&ask).unwrap();
+        let total = answers.iter().find(|answer| answer.key == SeriesKey::total()).unwrap();
+        for group in ["store", "category"] {
+            let parts = answers.iter().filter(|answer| answer.key.group == group);
+            for step in 0..5 {
+                let sum: f64 = parts.clone().map(|part| part.mean[step]).sum();
+                assert!((sum - total.mean[step]).abs() < 1e-9, "{coherence:?} {group}");
+            }
+        }
+        for answer in &answers {
+            let parts = answer.components.as_ref().unwrap();
+            for step in 0..5 {
+                let sum = parts.level[step]
+                    + parts.trend[step]
+                    + parts.seasonal[step]
+                    + parts.adjustment[step];
+                assert!((sum - answer.mean[step]).abs() < 1e-9);
+            }
+        }
+        // What one series is moved by has to come from somewhere.
+        let moved = answers.iter().filter_map(|answer| answer.components.as_ref());
+        assert!(moved.flat_map(|parts| &parts.adjustment).any(|moved| moved.abs() > 1e-6));
+    }
+}
+
+#[test]
+fn errors_of_independent_series_cancel_in_their_sum() {
+    let model = estimator(ForecastAlgorithm::Theta, 6);
+    let model = model.fit(&panel(Frequency::Monthly, &monthly(12, 60)), &FitRun::quiet(1)).unwrap();
+    let keys: Vec<SeriesKey> = (0..9).map(key).collect();
+    let sum = model.sums(std::slice::from_ref(&keys), 6, &[0.8]).unwrap().remove(0);
+    let ask = ForecastQuery { series: keys, ..query(6, &[0.8]) };
+    let answers = model.predict(&ask).unwrap();
+    for step in 0..6 {
+        let mean: f64 = answers.iter().map(|answer| answer.mean[step]).sum();
+        assert!((sum.mean[step] - mean).abs() < 1e-9 * mean);
+        let width = |interval: &Interval| interval.upper[step] - interval.lower[step];
+        let widths: f64 = answers.iter().map(|answer| width(&answer.intervals[0])).sum();
+        let own = width(&sum.intervals[0]);
+        assert!(own > 0.1 * widths && own < 0.7 * widths, "{own} {widths}");
+    }
+    let unknown = model.sums(&[vec![SeriesKey::total()]], 6, &[]);
+    assert!(matches!(unknown, Err(PredictError::UnknownSeries { .. })));
+}
+
+#[test]
+fn new_periods_are_taken_in_without_a_fit() {
+    let truth = monthly(6, 66);
+    let cut = |length: usize| -> Panel {
+        let series = truth.iter().enumerate().map(|(index, values)| Series {
+            key: key(index),
+            first_period: 0,
+            values: values[..length].to_vec(),
+        });
+        Panel::new(Frequency::Monthly, length as i32, series.collect()).unwrap()
+    };
+    let recipe = estimator(ForecastAlgorithm::Ensemble, 3);
+    let old = recipe.fit(&cut(60), &FitRun::quiet(1)).unwrap();
+    let new = old.updated(&cut(63)).unwrap();
+    assert_eq!((old.end_period(), new.end_period()), (60, 63));
+    let fresh = recipe.fit(&cut(63), &FitRun::quiet(1)).unwrap();
+    let error = |model: &ForecastModel| mean_absolute_error(model, &truth, 63);
+    let stale = {
+        let values: Vec<Vec<f64>> = truth.iter().map(|values| values[3..].to_vec()).collect();
+        mean_absolute_error(&old, &values, 60)
+    };
+    assert!(error(&new) < 0.8 * stale, "{} {stale}", error(&new));
+    assert!(error(&new) < 1.3 * error(&fresh), "{} {}", error(&new), error(&fresh));
+    // One step at a time ends where all at once does.
+    let steps =
+        old.updated(&cut(61)).unwrap().updated(&cut(62)).unwrap().updated(&cut(63)).unwrap();
+    assert_eq!(steps, new);
+    assert!(matches!(new.updated(&cut(63)), Err(FitError::TooFew { .. })));
+    let ridge =
+        estimator(ForecastAlgorithm::RidgeLags, 3).fit(&cut(60), &FitRun::quiet(1)).unwrap();
+    assert!(matches!(ridge.updated(&cut(63)), Err(FitError::NoUpdate { .. })));
 }
 
 #[test]
@@ -208,6 +324,7 @@ fn algorithm() -> impl Strategy<Value = ForecastAlgorithm> {
         ForecastAlgorithm::Theta,
         ForecastAlgorithm::RidgeLags,
         ForecastAlgorithm::SeasonalNaive,
+        ForecastAlgorithm::Ensemble,
     ])
 }
 
@@ -220,7 +337,11 @@ proptest! {
         non_negative: bool,
         horizon in 1..20_usize,
     ) {
-        let recipe = ForecastEstimator { algorithm, horizon, season_length, non_negative };
+        let recipe = ForecastEstimator {
+            season_length,
+            non_negative,
+            ..estimator(algorithm, horizon)
+        };
         let model = recipe.fit(&panel(Frequency::Daily, &all), &FitRun::quiet(1)).unwrap();
         let levels = [0.5, 0.7, 0.8, 0.9, 0.95, 0.99];
         for answer in model.predict(&query(horizon, &levels)).unwrap() {
@@ -234,8 +355,7 @@ proptest! {
                 prop_assert!(interval.upper.iter().zip(&before.1).all(|(new, old)| new >= old));
                 before = (interval.lower.clone(), interval.upper.clone());
             }
-            let simpler = answer.method.algorithm != algorithm;
-            prop_assert_eq!(answer.method.fallback.is_some(), simpler);
+            prop_assert_eq!(answer.method.algorithm, algorithm);
         }
     }
 }

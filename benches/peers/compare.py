@@ -16,6 +16,7 @@ LEARNERS = {
     "forest": "scikit-learn, LightGBM, XGBoost and smartcore",
     "boosting": "scikit-learn, LightGBM and XGBoost",
 }
+SERVERS = ("mlserver", "fastapi", "bentoml", "onnxruntime")
 
 
 def arguments() -> argparse.Namespace:
@@ -34,8 +35,17 @@ def arguments() -> argparse.Namespace:
     lookup.add_argument("--seconds", type=float, default=60, help="stop a reader after this long [60]")
     lookup.add_argument("--in-process-command", help="a program that prints p50_us= and p99_us= of lookups without "
                         "a network; {data_directory} is replaced")
-    for name, peers in LEARNERS.items():
-        learner = commands.add_parser(name, help=f"fitting, against {peers}")
+    serving = commands.add_parser("serving", help="answers per second, against MLServer, FastAPI, BentoML, onnxruntime "
+                                  "and a bare tonic server")
+    serving.add_argument("--peers", type=peers, default=list(SERVERS), help=f"which [{','.join(SERVERS)}]")
+    serving.add_argument("--lines", type=int, default=100_000, help="lines to simulate for customers and forecasts "
+                         "[100000]")
+    serving.add_argument("--seconds", type=float, default=5, help="of each case in each round [5]")
+    serving.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts [3]")
+    serving.add_argument("--quick", action="store_true", help="one short round, about two minutes")
+    serving.set_defaults(module="serving_comparison")
+    for name, others in LEARNERS.items():
+        learner = commands.add_parser(name, help=f"fitting, against {others}")
         learner.add_argument("--rows", type=numbers, default=[10_000, 100_000, 1_000_000],
                              help="numbers of rows [10000,100000,1000000]")
         learner.add_argument("--threads", type=numbers, default=[1, 2], help="numbers of threads [1,2]")
@@ -54,6 +64,13 @@ def arguments() -> argparse.Namespace:
 
 def numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
+
+
+def peers(text: str) -> list[str]:
+    found = [name for name in text.split(",") if name]
+    if not set(found) <= set(SERVERS):
+        raise argparse.ArgumentTypeError(f"expected names of {', '.join(SERVERS)}")
+    return found
 
 
 def words(text: str) -> list[str]:

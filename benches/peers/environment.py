@@ -13,7 +13,7 @@ ROOT = PEERS.parents[1]
 TARGET = ROOT / "target"
 WORK = TARGET / "peers"
 PATRON = TARGET / "release" / "patron"
-KERNELS = TARGET / "release" / "examples" / "kernels"
+EXAMPLES = TARGET / "release" / "examples"
 THREADS = 2
 
 
@@ -23,17 +23,31 @@ class Unavailable(Exception):
 
 def enter() -> None:
     """Goes on in the virtual environment of requirements.txt, which is made if it is not there."""
-    wanted = (PEERS / "requirements.txt").read_text()
-    place = WORK / "venv"
+    python = environment("venv", PEERS / "requirements.txt")
+    if Path(sys.prefix).resolve() != python.parents[1].resolve():
+        os.execv(python, [str(python), *sys.argv])
+
+
+def environment_of(peer: str, requirements: Path) -> Path:
+    """The interpreter of a peer that does not go together with the others."""
+    try:
+        return environment(f"venv-{peer}", requirements)
+    except subprocess.CalledProcessError as error:
+        raise Unavailable(f"{peer} cannot be installed: pip ended with {error.returncode}") from None
+
+
+def environment(name: str, requirements: Path) -> Path:
+    """The interpreter of a virtual environment, which is made if it is not there or not the one wanted."""
+    wanted = requirements.read_text()
+    place = WORK / name
     python, stamp = place / "bin" / "python", place / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"making {place}", file=sys.stderr)
         venv.create(place, with_pip=True, clear=True)
         install = [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "-r"]
-        subprocess.run([*install, PEERS / "requirements.txt"], check=True)
+        subprocess.run([*install, requirements], check=True)
         stamp.write_text(wanted)
-    if Path(sys.prefix).resolve() != place.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    return python
 
 
 def patron() -> Path:
@@ -44,7 +58,13 @@ def patron() -> Path:
 
 
 def kernels() -> Path:
-    """The example that times the learners, which is made if it is not there. An old one is not noticed."""
-    if not KERNELS.exists():
-        subprocess.run(["cargo", "build", "--release", "--locked", "--example", "kernels"], cwd=ROOT, check=True)
-    return KERNELS
+    """The example that times the learners."""
+    return example("kernels")
+
+
+def example(name: str) -> Path:
+    """A program of `benches/`, which is made if it is not there. An old one is not noticed."""
+    program = EXAMPLES / name
+    if not program.exists():
+        subprocess.run(["cargo", "build", "--release", "--locked", "--example", name], cwd=ROOT, check=True)
+    return program

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Sequence
 
 from environment import ROOT, WORK, Unavailable, patron
 from measure import Run, directory_bytes, run
@@ -17,16 +18,18 @@ from sources import Source
 class Server:
     """Serves on a free port of this machine while the context is open."""
 
-    def __init__(self, data_directory: Path, source: Source) -> None:
+    def __init__(self, data_directory: Path, source: Source, prefix: Sequence[str] = ()) -> None:
+        """`prefix` is a command that runs another, `taskset` for example."""
         self.data_directory = data_directory
         self.source = source
+        self.prefix = prefix
         self.endpoint = ""
 
     def __enter__(self) -> Server:
         self.data_directory.mkdir(parents=True, exist_ok=True)
         models = self.data_directory.parent / "models"
         models.mkdir(exist_ok=True)
-        command = [patron(), "serve", "--listen", "127.0.0.1:0", "--data-directory", self.data_directory,
+        command = [*self.prefix, patron(), "serve", "--listen", "127.0.0.1:0", "--data-directory", self.data_directory,
                    "--model-directory", models, "--time-zone", self.source.time_zone,
                    "--currency", self.source.currency, "--log-filter", "warn", "--as-of", "latest"]
         self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)

@@ -1,8 +1,10 @@
 //! The gRPC edge: wire types come in here and do not go further.
 
+mod compression;
 mod convert;
 mod drift;
 mod features;
+mod inference;
 mod jobs;
 mod models;
 mod predictions;
@@ -25,6 +27,11 @@ pub use self::server::{ServeError, Server};
 )]
 pub mod proto {
     tonic::include_proto!("patron.v1");
+
+    /// Messages, clients and servers generated from `proto/inference`.
+    pub mod inference {
+        tonic::include_proto!("inference");
+    }
 
     /// All protos, for reflection.
     pub const DESCRIPTORS: &[u8] =

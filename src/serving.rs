@@ -5,6 +5,8 @@ mod columns;
 mod error;
 mod gather;
 mod predictor;
+mod statistics;
+mod vectors;
 
 pub use self::catalog::{ModelCatalog, Selector, ServedModel, VersionState};
 pub use self::error::ServingError;
@@ -14,3 +16,5 @@ pub use self::predictor::{
     Answers, AsOfRule, ForecastAnswer, Note, Predictor, ProbabilityAnswer, Question, Row,
 };
 pub(crate) use self::predictor::{score_probabilities, score_rfm, score_segments};
+pub use self::statistics::{DurationTotal, Inference, InferenceStatistics, StatisticsSnapshot};
+pub use self::vectors::{CallerRows, VectorAnswers};

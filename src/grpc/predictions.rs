@@ -24,7 +24,7 @@ use super::proto::{self, prediction_service_server::PredictionService};
 use super::status::{from_serving, invalid_field, rpc_status};
 
 /// Rows that are answered on the thread that received them.
-const INLINE_ROWS: usize = 64;
+pub(super) const INLINE_ROWS: usize = 64;
 /// Answered items of a stream that wait for a slow reader.
 const ITEMS_IN_FLIGHT: usize = 4;
 
@@ -34,7 +34,7 @@ pub(super) struct Predictions {
     app: Arc<App>,
 }
 
-type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Predictions {
     pub(super) fn new(app: Arc<App>) -> Self {
@@ -143,7 +143,7 @@ impl Predictions {
 }
 
 /// Answers the items of a stream one after the other, as slowly as they are read.
-fn answer_items<Item, Answer, Future>(
+pub(super) fn answer_items<Item, Answer, Future>(
     mut items: Streaming<Item>,
     answer: impl Fn(Item) -> Future + Send + 'static,
 ) -> Items<Answer>

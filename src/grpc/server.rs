@@ -7,15 +7,19 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::ServingStatus;
 
 use crate::app::App;
 
+use super::compression::{ENCODINGS, only_where_asked};
 use super::features::Features;
+use super::inference::Inference;
 use super::models::Models;
 use super::predictions::Predictions;
 use super::proto::feature_service_server::FeatureServiceServer;
+use super::proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 use super::proto::model_service_server::ModelServiceServer;
 use super::proto::prediction_service_server::PredictionServiceServer;
 use super::proto::scoring_service_server::ScoringServiceServer;
@@ -33,13 +37,14 @@ const FRAME: u32 = 1 << 20;
 /// Between two looks at aliases that another process may have moved.
 const REFRESH: Duration = Duration::from_secs(2);
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "patron.v1.TransactionService",
     "patron.v1.FeatureService",
     "patron.v1.TrainingService",
     "patron.v1.ModelService",
     "patron.v1.PredictionService",
     "patron.v1.ScoringService",
+    "inference.GRPCInferenceService",
 ];
 
 /// A server that holds its port and does not answer yet.
@@ -99,8 +104,8 @@ impl Server {
         let Self { app, listener, .. } = self;
         app.start_jobs(app.config().job_workers);
         let refresher = tokio::spawn(refresh(Arc::clone(&app)));
-        let (router, health) = router(&app).await?;
         let (began, mut begun) = watch::channel(false);
+        let (router, health) = router(&app, begun.clone()).await?;
         let stop = async move {
             shutdown.await;
             for service in SERVICES.iter().chain(&[""]) {
@@ -134,6 +139,7 @@ impl Server {
 
 async fn router(
     app: &Arc<App>,
+    stopping: watch::Receiver<bool>,
 ) -> Result<(Router, tonic_health::server::HealthReporter), ServeError> {
     let limit = app.config().max_message_bytes;
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -147,7 +153,15 @@ async fn router(
     };
     macro_rules! service {
         ($server:ident, $service:expr) => {
-            $server::new($service).max_decoding_message_size(limit).max_encoding_message_size(limit)
+            InterceptedService::new(
+                ENCODINGS.into_iter().fold(
+                    $server::new($service)
+                        .max_decoding_message_size(limit)
+                        .max_encoding_message_size(limit),
+                    |server, encoding| server.accept_compressed(encoding).send_compressed(encoding),
+                ),
+                only_where_asked,
+            )
         };
     }
     let router = tonic::transport::Server::builder()
@@ -163,7 +177,11 @@ async fn router(
         .add_service(service!(TrainingServiceServer, Trainings::new(Arc::clone(app))))
         .add_service(service!(ModelServiceServer, Models::new(Arc::clone(app))))
         .add_service(service!(PredictionServiceServer, Predictions::new(Arc::clone(app))))
-        .add_service(service!(ScoringServiceServer, Scorings::new(Arc::clone(app))));
+        .add_service(service!(ScoringServiceServer, Scorings::new(Arc::clone(app))))
+        .add_service(service!(
+            GrpcInferenceServiceServer,
+            Inference::new(Arc::clone(app), stopping)
+        ));
     Ok((router, health))
 }
 

@@ -212,6 +212,7 @@ pub(super) fn from_serving(error: &ServingError) -> Status {
         ServingError::FeatureBlock { field, problem } => {
             invalid("INVALID_FEATURE_BLOCK", format!("features.{field}"), problem.clone())
         }
+        ServingError::NoVectors { .. } => invalid("WRONG_MODEL_KIND", "model", message),
         ServingError::NeedsTable { .. } => invalid("INVALID_TABLE", "input", message),
         ServingError::Table { problem } => {
             invalid("INVALID_TABLE", "table.columns", problem.clone())
@@ -242,7 +243,8 @@ fn from_predict(error: &PredictError) -> Status {
     }
 }
 
-fn after_name(message: &str) -> &str {
+/// A message without the field that it begins with.
+pub(super) fn after_name(message: &str) -> &str {
     message.split_once(": ").map_or(message, |(_, problem)| problem)
 }
 

@@ -1,7 +1,7 @@
 //! Which versions are in memory, and which of them an alias means.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -12,8 +12,8 @@ use crate::repository::{
 };
 use crate::transaction::{InvalidTime, SymbolTable};
 
-use super::ServingError;
 use super::columns::ModelColumns;
+use super::{InferenceStatistics, ServingError};
 
 /// Versions that no alias points at and that are kept in memory after a request for them.
 const KEPT_ON_DEMAND: usize = 8;
@@ -22,12 +22,19 @@ const KEPT_ON_DEMAND: usize = 8;
 #[derive(Debug)]
 pub struct ServedModel {
     loaded: LoadedModel,
+    columns: OnceLock<ModelColumns>,
+    statistics: InferenceStatistics,
     features: ArcSwapOption<(usize, Features)>,
 }
 
 impl ServedModel {
     fn new(loaded: LoadedModel) -> Self {
-        Self { loaded, features: ArcSwapOption::empty() }
+        Self {
+            loaded,
+            columns: OnceLock::new(),
+            statistics: InferenceStatistics::default(),
+            features: ArcSwapOption::empty(),
+        }
     }
 
     /// The version as the repository loaded it.
@@ -43,6 +50,11 @@ impl ServedModel {
     /// The model.
     pub fn model(&self) -> &FittedModel {
         &self.loaded.model
+    }
+
+    /// How often and for how long it has answered since it was loaded.
+    pub fn statistics(&self) -> &InferenceStatistics {
+        &self.statistics
     }
 
     /// Its features over the symbols of the store, kept until the store has more symbols.
@@ -70,7 +82,15 @@ impl ServedModel {
     }
 
     /// The columns of its rows: derived features, then those that the caller brings.
-    pub(super) fn columns(&self) -> Result<ModelColumns, ServingError> {
+    pub(super) fn columns(&self) -> Result<&ModelColumns, ServingError> {
+        if let Some(columns) = self.columns.get() {
+            return Ok(columns);
+        }
+        let columns = self.make_columns()?;
+        Ok(self.columns.get_or_init(|| columns))
+    }
+
+    fn make_columns(&self) -> Result<ModelColumns, ServingError> {
         let own = self.manifest().input_schema.clone();
         match (self.schema()?, own) {
             (None, None) => Err(self.old_schema()),
@@ -220,6 +240,18 @@ impl ModelCatalog {
                 }
             }
         }
+    }
+
+    /// The versions in memory, by name and number.
+    pub fn loaded(&self) -> Vec<Arc<ServedModel>> {
+        let pointed_at: Vec<_> = self.state.load().aliases.values().map(Arc::clone).collect();
+        let kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut loaded = BTreeMap::new();
+        for served in pointed_at.into_iter().chain(kept) {
+            let manifest = served.manifest();
+            loaded.entry((manifest.model.clone(), manifest.version)).or_insert(served);
+        }
+        loaded.into_values().collect()
     }
 
     /// Whether a version can answer, as far as is known.

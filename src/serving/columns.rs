@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dataset::{ColumnType, FeatureMatrix, InputSchema};
+use crate::dataset::{ColumnType, FeatureMatrix, InputColumn, InputSchema};
 
 use super::gather::block_error;
 use super::{Cells, Gathered, RowSource, ServingError, TableRows};
@@ -28,6 +28,14 @@ impl ModelColumns {
     /// All names, in the order of a row.
     pub(super) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// All columns with their types, in the order of a row.
+    pub(super) fn described(&self) -> Vec<InputColumn> {
+        let numeric =
+            |name: &String| InputColumn { name: name.clone(), column_type: ColumnType::Numeric };
+        let derived = self.names.iter().take(self.derived).map(numeric);
+        derived.chain(self.own.columns.iter().cloned()).collect()
     }
 
     /// Rows of values that are the caller's own: a derived feature is a number, another column

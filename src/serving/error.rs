@@ -54,6 +54,14 @@ pub enum ServingError {
         /// The model.
         model: ModelName,
     },
+    /// The model forecasts series.
+    #[error(
+        "model {model} forecasts series and takes no vectors; ask patron.v1.PredictionService/Forecast"
+    )]
+    NoVectors {
+        /// The model.
+        model: ModelName,
+    },
     /// The caller's table lacks a column, or has it twice.
     #[error("table.columns: {problem}")]
     Table {

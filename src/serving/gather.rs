@@ -271,7 +271,11 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn from_block(served: &ServedModel, block: &FeatureRows) -> Result<Gathered, ServingError> {
+/// A caller's vectors in the order of the model's schema.
+pub(super) fn from_block(
+    served: &ServedModel,
+    block: &FeatureRows,
+) -> Result<Gathered, ServingError> {
     let expected = served.manifest().feature_schema_digest.clone().unwrap_or_default();
     if let Some(found) = block.schema_digest.clone().filter(|found| *found != expected) {
         return Err(ServingError::SchemaDigest { expected, found });

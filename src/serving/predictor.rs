@@ -1,6 +1,7 @@
 //! The request path: one question, one answer per row, and what is needed to trust it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::model::{
     Contribution, FittedModel, Model, ModelKind, Prior, Probability, RfmAssignment,
@@ -205,8 +206,12 @@ impl Predictor {
         let served = self.resolve(kind, &question.model, &question.selector)?;
         let as_of = self.as_of(question.as_of)?;
         let newest_line = self.newest_line()?;
+        let mut inference = served.statistics().begin(Instant::now());
         let gathered = gather(&served, &self.store, &question.input, as_of)?;
+        inference.input_done();
         let rows = predict(&served, &gathered, question.explain)?;
+        inference.infer_done();
+        inference.succeed(rows.len());
         Ok(Answers { served, as_of, newest_line, rows })
     }
 }
@@ -235,7 +240,7 @@ pub(crate) fn score_rfm(
     answer_rfm(served, &from_batch(served, batch)?, 0)
 }
 
-fn answer_probabilities(
+pub(super) fn answer_probabilities(
     served: &ServedModel,
     gathered: &Gathered,
     explain: usize,
@@ -259,7 +264,7 @@ fn answer_probabilities(
     Ok(rows(served, gathered, explain, answers, reasons, complete))
 }
 
-fn answer_segments(
+pub(super) fn answer_segments(
     served: &ServedModel,
     gathered: &Gathered,
     explain: usize,
@@ -282,7 +287,7 @@ fn answer_segments(
     Ok(rows(served, gathered, explain, answers, reasons, complete))
 }
 
-fn answer_rfm(
+pub(super) fn answer_rfm(
     served: &ServedModel,
     gathered: &Gathered,
     explain: usize,

@@ -16,5 +16,7 @@ pub use self::predictor::{
     Answers, AsOfRule, ForecastAnswer, Note, Predictor, ProbabilityAnswer, Question, Row,
 };
 pub(crate) use self::predictor::{score_probabilities, score_rfm, score_segments};
-pub use self::statistics::{DurationTotal, Inference, InferenceStatistics, StatisticsSnapshot};
+pub use self::statistics::{
+    DurationTotal, InferenceStatistics, InferenceTimer, StatisticsSnapshot,
+};
 pub use self::vectors::{CallerRows, VectorAnswers};

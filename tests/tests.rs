@@ -63,6 +63,18 @@ mod predict_refused;
 #[path = "it/streams.rs"]
 mod streams;
 
+/// The Open Inference Protocol: the same answers as the native calls.
+#[path = "it/inference.rs"]
+mod inference;
+
+/// The Open Inference Protocol: what it tells of models and of itself.
+#[path = "it/inference_repository.rs"]
+mod inference_repository;
+
+/// Compressed calls.
+#[path = "it/compression.rs"]
+mod compression;
+
 /// Forecasts of series.
 #[path = "it/forecast.rs"]
 mod forecast;

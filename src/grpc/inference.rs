@@ -87,7 +87,11 @@ impl GrpcInferenceService for Inference {
     ) -> Result<Response<proto::ModelReadyResponse>, Status> {
         let proto::ModelReadyRequest { name, version } = request.into_inner();
         self.run(move |app| {
-            let ready = match resolve(app, ("name", &name), ("version", &version)) {
+            let columns = resolve(app, ("name", &name), ("version", &version)).and_then(|served| {
+                // A version of older features loads and cannot answer.
+                served.input_columns().map_err(|error| from_serving(&error))
+            });
+            let ready = match columns {
                 Ok(_) => true,
                 Err(status)
                     if matches!(status.code(), Code::FailedPrecondition | Code::DataLoss) =>
@@ -239,14 +243,14 @@ fn refusal(error: &ServingError) -> Status {
 }
 
 fn refuse_unknown(table: &TableRows, known: &[String]) -> Result<(), Status> {
-    let unknown = |column: &String| !known.contains(column);
-    match table.columns.iter().position(|column| unknown(&column.name)) {
-        Some(at) => {
-            let name = table.columns.get(at).map(|column| column.name.clone()).unwrap_or_default();
-            let problem = format!("expected only the {} columns of the model", known.len());
-            Err(Place { at, name }.refuse("name", problem))
-        }
+    let mut columns = table.columns.iter().enumerate();
+    match columns.find(|(_, column)| !known.contains(&column.name)) {
         None => Ok(()),
+        Some((at, column)) => {
+            let place = Place { at, name: column.name.clone() };
+            let problem = format!("expected only the {} columns of the model", known.len());
+            Err(place.refuse("name", problem))
+        }
     }
 }
 

@@ -48,10 +48,10 @@ pub struct InferenceStatistics {
 
 impl InferenceStatistics {
     /// Begins to measure a call that arrived at `arrived` and whose work begins now. Dropped
-    /// without [`Inference::succeed`] it counts as failed.
-    pub fn begin(&self, arrived: Instant) -> Inference<'_> {
+    /// without [`InferenceTimer::succeed`] it counts as failed.
+    pub fn begin(&self, arrived: Instant) -> InferenceTimer<'_> {
         let began = Instant::now();
-        Inference {
+        InferenceTimer {
             statistics: self,
             arrived,
             began,
@@ -79,7 +79,7 @@ impl InferenceStatistics {
 
 /// A call that is being measured.
 #[derive(Debug)]
-pub struct Inference<'a> {
+pub struct InferenceTimer<'a> {
     statistics: &'a InferenceStatistics,
     arrived: Instant,
     began: Instant,
@@ -91,7 +91,7 @@ pub struct Inference<'a> {
     answered: Option<usize>,
 }
 
-impl Inference<'_> {
+impl InferenceTimer<'_> {
     /// The vectors are there.
     pub fn input_done(&mut self) {
         self.input = self.lap();
@@ -113,7 +113,7 @@ impl Inference<'_> {
     }
 }
 
-impl Drop for Inference<'_> {
+impl Drop for InferenceTimer<'_> {
     fn drop(&mut self) {
         let output = self.lap();
         let whole = self.mark.saturating_duration_since(self.arrived);

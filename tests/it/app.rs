@@ -10,6 +10,7 @@ use std::time::Duration;
 use patron::app::App;
 use patron::config::{Config, RawConfig};
 use patron::grpc::proto::feature_service_client::FeatureServiceClient;
+use patron::grpc::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use patron::grpc::proto::model_service_client::ModelServiceClient;
 use patron::grpc::proto::prediction_service_client::PredictionServiceClient;
 use patron::grpc::proto::scoring_service_client::ScoringServiceClient;
@@ -196,6 +197,7 @@ clients! {
     models: ModelServiceClient,
     predictions: PredictionServiceClient,
     scorings: ScoringServiceClient,
+    inference: GrpcInferenceServiceClient,
 }
 
 /// Watches a job until its stream ends and gives the last state.

@@ -10,7 +10,7 @@ use crate::app::{TestApp, customer_ids, customer_request, instant, project, vers
 use crate::failure::told;
 use crate::fixture::small_shop;
 
-fn telco(more: &str) -> String {
+pub(crate) fn telco(more: &str) -> String {
     let path = project("tests/data/telco_churn/telco_churn.csv");
     format!("kind = \"churn\"\n[table]\npath = {path:?}\nlabel = \"Churn\"\n{more}")
 }
@@ -33,7 +33,7 @@ fn texts(name: &str, values: &[&str]) -> TableColumn {
 }
 
 /// Two contracts: one that is given up often, and one that is kept.
-fn two_cases() -> TableBlock {
+pub(crate) fn two_cases() -> TableBlock {
     TableBlock {
         columns: vec![
             texts("Contract", &["Month-to-month", "Two year"]),

@@ -1,5 +1,7 @@
 //! Forecasts: series that are not there are told of, the others are answered.
 
+use std::time::Instant;
+
 use tonic::Status;
 
 use crate::app::App;
@@ -47,6 +49,7 @@ pub(super) fn answer(
     let FittedModel::Forecast(fitted) = served.model() else {
         return Err(invalid("WRONG_MODEL_KIND", "model", "expected a forecast model"));
     };
+    let mut inference = served.statistics().begin(Instant::now());
     let levels = check_levels(levels)?;
     let horizon = horizon.map_or(fitted.horizon(), |horizon| horizon as usize);
     let known: Vec<SeriesKey> = fitted.keys().into_iter().cloned().collect();
@@ -61,6 +64,7 @@ pub(super) fn answer(
     check_size(asked.len().saturating_add(sums.len()), horizon, levels.len())?;
     let sums = sum_up(fitted, sums, horizon, &levels)?;
     let (found, errors) = split_known(&asked, &known);
+    inference.input_done();
     let answered = if found.is_empty() {
         Vec::new()
     } else {
@@ -69,6 +73,8 @@ pub(super) fn answer(
         let answered = fitted.predict(&query);
         answered.map_err(|error| fail(error.into()))?
     };
+    inference.infer_done();
+    inference.succeed(answered.len());
     let clock = app.store().clock();
     let starts = fitted.frequency();
     let manifest = served.manifest();

@@ -117,6 +117,17 @@ pub(super) fn mean_change(values: &[f64], lag: usize) -> f64 {
     changes.sum::<f64>() / later.len().max(1) as f64
 }
 
+/// Mean absolute change over `lag` periods around the mean change: what is left of
+/// [`mean_change`] without a drift.
+pub(super) fn mean_change_around_drift(values: &[f64], lag: usize) -> f64 {
+    let lag = if values.len() >= 2 * lag { lag.max(1) } else { 1 };
+    let later = values.get(lag..).unwrap_or_default();
+    let changes = || later.iter().zip(values).map(|(a, b)| a - b);
+    let count = later.len().max(1) as f64;
+    let drift = changes().sum::<f64>() / count;
+    changes().map(|change| (change - drift).abs()).sum::<f64>() / count
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +154,7 @@ mod tests {
         assert_eq!(mean_change(&[1.0, 3.0, 5.0, 7.0], 2), 4.0);
         assert_eq!(mean_change(&[1.0, 3.0, 5.0], 2), 2.0);
         assert_eq!(mean_change(&[1.0], 2), 0.0);
+        assert_eq!(mean_change_around_drift(&[1.0, 3.0, 5.0, 7.0], 2), 0.0);
+        assert_eq!(mean_change_around_drift(&[1.0, 2.0, 5.0], 2), 1.0);
     }
 }

@@ -5,8 +5,9 @@
 //! one of rank ceil((n+1) * level) bounds the next one with at least that probability. Scores of
 //! all series are pooled for each step; a score is an absolute error over the spread of its series.
 //!
-//! The spread is the geometric mean of a scale known at the origin and the mean absolute error from
-//! the other origins: neither alone tells calm from nervous series well enough.
+//! The spread is a weighted geometric mean of a scale known at the origin and the root mean square
+//! of the errors from the other origins: neither alone tells calm from nervous series well enough.
+//! The more origins a series has, the less its own errors are drawn to what is typical of all.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ const KEPT: usize = 1000;
 const WANTED: usize = 100;
 /// Fewest scores that a quantile is taken from.
 const ENOUGH: usize = 40;
+/// Share of a series' own errors, against its scale, in the logarithm of its spread.
+const OWN_SHARE: f64 = 0.6;
 /// Mean absolute value of a standard normal variable.
 const MEAN_ABSOLUTE: f64 = 0.797_884_560_802_865_4;
 
@@ -51,19 +54,19 @@ pub(super) struct Origin {
 }
 
 impl Unit {
-    /// Absolute errors from all origins but one: their mean and the number of origins.
+    /// Errors from all origins but one: their root mean square and the number of origins.
     fn own(&self, without: Option<usize>) -> (f64, f64) {
         let others = || self.origins.iter().enumerate().filter(|(i, _)| Some(*i) != without);
-        let errors = others().flat_map(|(_, origin)| &origin.errors).map(|error| error.abs());
-        let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), e| (sum + e, count + 1.0_f64));
-        (sum / count.max(1.0), others().count() as f64)
+        let squares = others().flat_map(|(_, origin)| &origin.errors).map(|error| error * error);
+        let (sum, count) = squares.fold((0.0, 0.0), |(sum, count), e| (sum + e, count + 1.0_f64));
+        ((sum / count.max(1.0)).sqrt(), others().count() as f64)
     }
 
     /// The spread that scores are taken over, where `scale` was known. The typical ratio of errors
     /// to the scale counts as much as one origin.
     fn spread(&self, scale: f64, typical: f64, without: Option<usize>) -> f64 {
         let (own, origins) = self.own(without);
-        scale * ((typical + origins * (own / scale)) / (1.0 + origins)).sqrt()
+        scale * ((typical + origins * (own / scale)) / (1.0 + origins)).powf(OWN_SHARE)
     }
 }
 

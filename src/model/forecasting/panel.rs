@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::backtest::{Backtest, Task, mean_change};
+use super::backtest::{Backtest, Task, mean_change, mean_change_around_drift};
 use super::conformal::{Conformal, Origin, Unit, observed_coverage};
 use super::fallback::Fallback;
 use super::member::Member;
@@ -17,6 +17,11 @@ use super::weights::{Source, combine, pooled, weights};
 
 /// Part of the scaled error's scale that the interval's scale does not fall below.
 const SMALLEST_SCALE: f64 = 0.02;
+/// Share of the changes around the drift, against all of the change, in the logarithm of the
+/// interval's scale: a steady drift is forecast, but the errors of a series with one are larger.
+const DRIFTLESS_SHARE: f64 = 0.25;
+/// Part of the change that the change around the drift does not fall below.
+const SMALLEST_DRIFTLESS: f64 = 0.05;
 
 /// The fitted series of a panel: forecasts, intervals, sums, weights and past errors.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -144,8 +149,11 @@ impl Unweighted {
         // wandering together.
         let interval_scale = |count: usize| {
             let known = adjusted.get(..count).unwrap_or_default();
-            let change = mean_change(known, (horizon / 2).min(count / 2));
-            change.max(SMALLEST_SCALE * scale)
+            let lag = (horizon / 2).min(count / 2);
+            let change = mean_change(known, lag);
+            let driftless = mean_change_around_drift(known, lag).max(SMALLEST_DRIFTLESS * change);
+            let blended = change.powf(1.0 - DRIFTLESS_SHARE) * driftless.powf(DRIFTLESS_SHARE);
+            blended.max(SMALLEST_SCALE * scale)
         };
         let held_out = backtest.held_out.iter();
         let origin_scales = held_out.map(|back| interval_scale(adjusted.len() - back)).collect();

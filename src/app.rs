@@ -1,5 +1,7 @@
 //! The application: opens store and repository, starts the job runner, drains.
 
+mod local;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +10,8 @@ use crate::jobs::{JobContext, JobPayload, JobRunner, JobSettings};
 use crate::repository::{ModelRepository, RepositoryError};
 use crate::serving::{AsOfRule, ModelCatalog, Predictor};
 use crate::store::{ControlStore, JobRow, Maintainer, StoreError, TransactionStore};
+
+pub use self::local::Local;
 
 /// Everything one process needs, opened.
 #[derive(Debug)]
@@ -56,6 +60,14 @@ pub fn existing_store(config: &Config) -> Result<TransactionStore, StartError> {
     if path.is_file() { Ok(open_store(config)?) } else { Err(StartError::NoStore { path }) }
 }
 
+/// What "now" is.
+fn as_of_rule(config: &Config) -> AsOfRule {
+    match config.as_of {
+        AsOfSetting::Now => AsOfRule::Now,
+        AsOfSetting::Latest => AsOfRule::Latest,
+    }
+}
+
 /// A file outside the configured directories.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{path}: not below one of files.directories of the server's configuration")]
@@ -75,10 +87,7 @@ impl App {
         catalog.refresh()?;
         let (store, catalog) = (Arc::new(store), Arc::new(catalog));
         let maintainer = Maintainer::start(Arc::clone(&store))?;
-        let rule = match config.as_of {
-            AsOfSetting::Now => AsOfRule::Now,
-            AsOfSetting::Latest => AsOfRule::Latest,
-        };
+        let rule = as_of_rule(&config);
         let predictor = Predictor::new(Arc::clone(&store), Arc::clone(&catalog), rule);
         let control = Arc::new(control);
         Ok(Self {

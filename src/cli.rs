@@ -95,7 +95,7 @@ enum Command {
     Forecast(Remote<forecast::ForecastArgs>),
     /// Predict for all customers and write the answers to a file
     #[command(
-        after_help = "Example:\n  patron score churn segments@champion --file scores.parquet"
+        after_help = "Examples:\n  patron score churn segments@champion --file scores.parquet\n  patron score churn,propensity,segments/3 --explain 3 --local --file scores.csv"
     )]
     Score(Remote<score::ScoreArgs>),
     /// List features, or compute them for customers
@@ -171,6 +171,9 @@ impl Command {
             Self::Train(remote) => remote.run(train::run).await,
             Self::Predict(remote) => remote.run(predict::run).await,
             Self::Forecast(remote) => remote.run(forecast::run).await,
+            Self::Score(remote) if remote.args.is_local() => {
+                score::local::run(remote.args, remote.connection.format()).await
+            }
             Self::Score(remote) => remote.run(score::run).await,
             Self::Features(args) => features::run(args).await,
             Self::Models(remote) => remote.run(models::run).await,

@@ -4,18 +4,19 @@ mod catalog;
 mod columns;
 mod error;
 mod gather;
+mod panel;
 mod predictor;
 mod statistics;
 mod vectors;
 
 pub use self::catalog::{ModelCatalog, Selector, ServedModel, VersionState};
 pub use self::error::ServingError;
-pub(crate) use self::gather::Batch;
 pub use self::gather::{Cells, FeatureRows, Gathered, Input, RowSource, TableColumn, TableRows};
+pub(crate) use self::panel::{Panel, PanelRows};
 pub use self::predictor::{
     Answers, AsOfRule, ForecastAnswer, Note, Predictor, ProbabilityAnswer, Question, Row,
 };
-pub(crate) use self::predictor::{score_probabilities, score_rfm, score_segments};
+pub(crate) use self::predictor::{answer_probabilities, answer_rfm, answer_segments};
 pub use self::statistics::{
     DurationTotal, InferenceStatistics, InferenceTimer, StatisticsSnapshot,
 };

@@ -42,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("serving", &["transaction", "dataset", "feature", "model", "store", "repository", "training"]),
-    ("scoring", &["transaction", "feature", "model", "store", "repository", "serving"]),
+    ("scoring", &["transaction", "feature", "model", "store", "repository", "ingest", "serving"]),
     (
         "jobs",
         &[
@@ -109,6 +109,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "historical",
             "series",
             "training",
+            "scoring",
             "config",
             "telemetry",
             "app",

@@ -47,6 +47,13 @@ pub(super) struct ConnectionArgs {
     output: Format,
 }
 
+impl ConnectionArgs {
+    /// How results are written.
+    pub(super) fn format(&self) -> Format {
+        self.output
+    }
+}
+
 /// What a command that talks to a server works with.
 #[derive(Debug)]
 pub(super) struct Session {

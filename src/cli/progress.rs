@@ -2,13 +2,14 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::grpc::proto::JobProgress;
 use crate::model::ProgressSink;
 
+use super::figure::count;
 use super::output;
 
 const STEPS: u64 = 1000;
@@ -58,6 +59,37 @@ impl Progress {
     pub(super) fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// How fast an even work goes, and how long it will take.
+#[derive(Debug)]
+pub(super) struct Pace {
+    started: Instant,
+    /// What had been done when the watching began.
+    first: Option<f64>,
+}
+
+impl Pace {
+    /// Begins to watch.
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now(), first: None }
+    }
+
+    /// The time left at a fraction of the whole, and the rate where it is known how many there are.
+    pub(super) fn text(&mut self, fraction: f64, total: Option<u64>) -> String {
+        let done = fraction - *self.first.get_or_insert(fraction);
+        let seconds = self.started.elapsed().as_secs_f64();
+        if done <= 0.0 || seconds <= 0.0 {
+            return String::new();
+        }
+        let left = format!("{:.0} s left", seconds * (1.0 - fraction).max(0.0) / done);
+        match total {
+            Some(total) => {
+                format!("{} a second, {left}", count((total as f64 * done / seconds) as u64))
+            }
+            None => left,
         }
     }
 }

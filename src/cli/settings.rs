@@ -8,7 +8,7 @@ use clap::Args;
 use crate::config::{Config, InvalidConfig, RawConfig};
 
 /// Flags over the configuration file and the environment.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Configuration")]
 pub(super) struct ConfigArgs {
     /// Configuration file in TOML [default: none]

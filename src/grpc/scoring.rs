@@ -1,6 +1,7 @@
 //! `ScoringService`: batch scoring as jobs.
 
-use std::collections::HashSet;
+mod request;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,22 +9,17 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::app::App;
 use crate::jobs::JobPayload;
-use crate::model::ModelKind;
-use crate::scoring::{ScoreFormat, ScoringModel, ScoringRequest, ScoringResult};
-use crate::serving::Selector;
+use crate::scoring::{ScoredModel, ScoringRequest, ScoringResult};
 use crate::store::{JobKind, JobRow};
 
 use super::blocking;
-use super::convert::{
-    Page, check_request_id, required_model, required_path, selector, time, wire_time,
-};
+use super::convert::{Page, check_request_id};
 use super::jobs::{self, JobHead, ListOf, Watched};
-use super::proto::{self, model_selector, scoring_service_server::ScoringService};
+use super::proto::{self, scoring_service_server::ScoringService};
 use super::repeat::{fingerprint, reused};
-use super::status::{from_path, from_serving, from_store, invalid, invalid_field, status};
+use super::status::{from_store, invalid_field, status};
 
-/// Most models of one job.
-const MOST_MODELS: usize = 32;
+use self::request::{asked, payload};
 
 /// Serves batch scoring.
 #[derive(Clone, Debug)]
@@ -99,41 +95,10 @@ impl ScoringService for Scorings {
 
 fn create(app: &App, request: proto::CreateScoringJobRequest) -> Result<proto::ScoringJob, Status> {
     let fingerprint = fingerprint(&request);
-    let proto::CreateScoringJobRequest {
-        models,
-        output_uri,
-        format,
-        as_of,
-        active_within_days,
-        request_id,
-        validate_only,
-    } = request;
+    let (request_id, validate_only) = (request.request_id.clone(), request.validate_only);
+    let output_uri = request.output_uri.clone();
     check_request_id(&request_id)?;
-    if models.is_empty() || models.len() > MOST_MODELS {
-        let problem = format!("expected 1 to {MOST_MODELS}, found {}", models.len());
-        return Err(invalid_field("models", problem));
-    }
-    let models = models.into_iter().enumerate().map(|(row, wanted)| check_model(app, row, wanted));
-    let models = models.collect::<Result<Vec<_>, _>>()?;
-    check_distinct(&models)?;
-    if active_within_days == Some(0) {
-        return Err(invalid_field("active_within_days", "expected 1 or more, found 0"));
-    }
-    let format = match proto::ScoringFormat::try_from(format) {
-        Ok(proto::ScoringFormat::Csv) => ScoreFormat::Csv,
-        Ok(_) => ScoreFormat::Parquet,
-        Err(_) => {
-            return Err(invalid_field(
-                "format",
-                format!("expected a known format, found {format}"),
-            ));
-        }
-    };
-    let path = required_path("output_uri", &output_uri)?;
-    let path = app.allowed_path(path).map_err(|error| from_path(&error))?;
-    let as_of = app.predictor().as_of(as_of.as_ref().map(time));
-    let as_of = as_of.map_err(|error| from_serving(&error))?;
-    let payload = ScoringRequest { models, output: path, format, as_of, active_within_days };
+    let payload = payload(app, request)?;
     if validate_only {
         check_output(&payload.output, &output_uri)?;
         return Ok(wire_parts(JobHead::validated(&request_id), payload, None));
@@ -180,39 +145,6 @@ fn check_output(path: &Path, output_uri: &str) -> Result<(), Status> {
     Ok(())
 }
 
-/// A model twice would give two columns of one name.
-fn check_distinct(models: &[ScoringModel]) -> Result<(), Status> {
-    let mut seen = HashSet::new();
-    match models.iter().position(|wanted| !seen.insert(&wanted.model)) {
-        None => Ok(()),
-        Some(row) => {
-            let problem = "expected each model at most once, found one twice";
-            Err(invalid_field(format!("models[{row}]"), problem))
-        }
-    }
-}
-
-fn check_model(app: &App, row: usize, wanted: proto::ScoringModel) -> Result<ScoringModel, Status> {
-    let proto::ScoringModel { model, selector: wire_selector } = wanted;
-    let model = required_model(&model)?;
-    let selector = selector(wire_selector)?;
-    let served = app.catalog().resolve(&model, &selector).map_err(|error| from_serving(&error))?;
-    if served.manifest().kind == ModelKind::Forecast {
-        let problem = format!(
-            "{model} is a forecast; only segments, rfm, churn and propensity score customers"
-        );
-        return Err(invalid("WRONG_MODEL_KIND", format!("models[{row}]"), problem));
-    }
-    if served.manifest().feature_schema.is_none() {
-        let problem = format!("{model} was trained on a table and knows no customers");
-        return Err(invalid("WRONG_MODEL_KIND", format!("models[{row}]"), problem));
-    }
-    Ok(match selector {
-        Selector::Version(version) => ScoringModel { model, version: Some(version), alias: None },
-        Selector::Alias(alias) => ScoringModel { model, version: None, alias: Some(alias) },
-    })
-}
-
 fn wire(_: &App, job: &JobRow) -> proto::ScoringJob {
     let Ok(JobPayload::Scoring(request)) = serde_json::from_str(&job.payload) else {
         // Not this program's payload: the head is all there is to tell.
@@ -227,38 +159,20 @@ fn wire_parts(
     request: ScoringRequest,
     result: Option<ScoringResult>,
 ) -> proto::ScoringJob {
-    let model = |wanted: ScoringModel| {
-        let choice = match (wanted.version, wanted.alias) {
-            (Some(version), _) => Some(model_selector::Choice::Version(version as i64)),
-            (None, alias) => alias.map(|alias| model_selector::Choice::Alias(alias.into())),
-        };
-        let selector = Some(proto::ModelSelector { choice });
-        proto::ScoringModel { model: wanted.model.into(), selector }
-    };
     let written = result.as_ref().map(|result| (result.rows, result.bytes, result.sha256.clone()));
     let (rows_written, output_bytes, output_digest) = written.unwrap_or_default();
     let used = result.map(|result| result.models).unwrap_or_default();
+    let wire_used = |used: ScoredModel| proto::ScoredModel {
+        model: used.model.into(),
+        version: used.version as i64,
+        model_digest: used.sha256,
+    };
     proto::ScoringJob {
-        models: request.models.into_iter().map(model).collect(),
-        models_used: used
-            .into_iter()
-            .map(|used| proto::ScoredModel {
-                model: used.model.into(),
-                version: used.version as i64,
-                model_digest: used.sha256,
-            })
-            .collect(),
-        output_uri: request.output.to_string_lossy().into_owned(),
-        format: match request.format {
-            ScoreFormat::Parquet => proto::ScoringFormat::Parquet,
-            ScoreFormat::Csv => proto::ScoringFormat::Csv,
-        } as i32,
-        as_of: Some(wire_time(request.as_of)),
-        active_within_days: request.active_within_days,
+        models_used: used.into_iter().map(wire_used).collect(),
         rows_written,
         output_bytes,
         output_digest,
-        ..head(job_head)
+        ..asked(request, head(job_head))
     }
 }
 

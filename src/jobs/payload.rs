@@ -141,7 +141,8 @@ pub fn training_reason(error: &TrainingError) -> &'static str {
 fn scoring_reason(error: &ScoringError) -> &'static str {
     match error {
         ScoringError::Kind { .. } => "WRONG_MODEL_KIND",
-        ScoringError::Output { .. } => "INVALID_FIELD",
+        ScoringError::Output { .. } | ScoringError::InUse { .. } => "INVALID_FIELD",
+        ScoringError::Table { .. } | ScoringError::NoColumn { .. } => "INVALID_TABLE",
         ScoringError::Serving(ServingError::Repository(error)) => repository_reason(error),
         ScoringError::Serving(ServingError::Store(error)) | ScoringError::Store(error) => {
             store_reason(error)

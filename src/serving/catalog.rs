@@ -13,7 +13,7 @@ use crate::repository::{
 use crate::transaction::{InvalidTime, SymbolTable};
 
 use super::columns::ModelColumns;
-use super::{InferenceStatistics, ServingError};
+use super::{Gathered, InferenceStatistics, ServingError, TableRows};
 
 /// Versions that no alias points at and that are kept in memory after a request for them.
 const KEPT_ON_DEMAND: usize = 8;
@@ -102,6 +102,16 @@ impl ServedModel {
                 ))
             }
         }
+    }
+
+    /// The names of the columns of its rows.
+    pub(crate) fn column_names(&self) -> Result<Vec<String>, ServingError> {
+        Ok(self.columns()?.names().to_vec())
+    }
+
+    /// The vectors of rows of a table that has its columns.
+    pub(crate) fn gather_table(&self, table: &TableRows) -> Result<Gathered, ServingError> {
+        self.columns()?.encode(table)
     }
 
     /// The schema of its derived features, unless it takes none.

@@ -138,7 +138,7 @@ pub(super) fn gather(
         Input::Customers(customers) => from_store(served, store, customers, as_of),
         Input::Features(block) => from_block(served, block),
         Input::Histories(histories) => from_lines(served, store, histories, as_of),
-        Input::Table(table) => served.columns()?.encode(table),
+        Input::Table(table) => served.gather_table(table),
     }
 }
 
@@ -186,34 +186,9 @@ fn from_lines(
     rows.finish()
 }
 
-/// Customers whose histories were read by the caller, as a batch run does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Batch<'a> {
-    /// The store's symbols.
-    pub(crate) symbols: &'a Arc<SymbolTable>,
-    /// The customers.
-    pub(crate) customers: &'a [(CustomerId, CustomerHistory)],
-    /// What is known of them beside their purchases.
-    pub(crate) attributes: &'a Attributes,
-    /// As of when.
-    pub(crate) as_of: Timestamp,
-}
-
-/// The vectors of a batch.
-pub(super) fn from_batch(
-    served: &ServedModel,
-    batch: &Batch<'_>,
-) -> Result<Gathered, ServingError> {
-    let bound = served.features(batch.symbols)?;
-    let own = served.manifest().input_schema.as_ref();
-    let mut rows = Rows::new(&bound.1, own, batch.attributes, batch.customers.len());
-    for (customer, history) in batch.customers {
-        rows.push(Some(customer), history, batch.as_of, RowSource::History);
-    }
-    rows.finish()
-}
-
-struct Rows<'a> {
+/// Vectors of one kind in the making.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
     features: &'a Features,
     own: Option<(&'a InputSchema, AttributeJoin<'a>)>,
     values: Vec<f32>,
@@ -223,7 +198,8 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(
+    /// Room for so many `rows`.
+    pub(super) fn new(
         features: &'a Features,
         own: Option<&'a InputSchema>,
         attributes: &'a Attributes,
@@ -240,7 +216,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn push(
+    /// Adds the vector of a customer, whose attributes join it, or of somebody made up.
+    pub(super) fn push(
         &mut self,
         customer: Option<&CustomerId>,
         history: &CustomerHistory,
@@ -260,7 +237,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn finish(self) -> Result<Gathered, ServingError> {
+    pub(super) fn finish(self) -> Result<Gathered, ServingError> {
         let derived = self.features.columns();
         let matrix = match &self.own {
             None => FeatureMatrix::new(Arc::clone(derived), self.values),

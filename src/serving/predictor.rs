@@ -12,7 +12,7 @@ use crate::store::TransactionStore;
 use crate::training::data_as_of;
 use crate::transaction::Timestamp;
 
-use super::gather::{Batch, from_batch, gather};
+use super::gather::gather;
 use super::{Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError};
 
 /// What "now" is when a request names no as-of date.
@@ -216,31 +216,8 @@ impl Predictor {
     }
 }
 
-/// Probabilities for a batch.
-pub(crate) fn score_probabilities(
-    served: &ServedModel,
-    batch: &Batch<'_>,
-) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
-    answer_probabilities(served, &from_batch(served, batch)?, 0)
-}
-
-/// Segments for a batch.
-pub(crate) fn score_segments(
-    served: &ServedModel,
-    batch: &Batch<'_>,
-) -> Result<Vec<Row<SegmentAssignment>>, ServingError> {
-    answer_segments(served, &from_batch(served, batch)?, 0)
-}
-
-/// Scores for a batch.
-pub(crate) fn score_rfm(
-    served: &ServedModel,
-    batch: &Batch<'_>,
-) -> Result<Vec<Row<Option<RfmAssignment>>>, ServingError> {
-    answer_rfm(served, &from_batch(served, batch)?, 0)
-}
-
-pub(super) fn answer_probabilities(
+/// Probabilities of churn or purchase of vectors that were gathered for `served`.
+pub(crate) fn answer_probabilities(
     served: &ServedModel,
     gathered: &Gathered,
     explain: usize,
@@ -264,7 +241,8 @@ pub(super) fn answer_probabilities(
     Ok(rows(served, gathered, explain, answers, reasons, complete))
 }
 
-pub(super) fn answer_segments(
+/// The segments of vectors that were gathered for `served`.
+pub(crate) fn answer_segments(
     served: &ServedModel,
     gathered: &Gathered,
     explain: usize,
@@ -287,7 +265,8 @@ pub(super) fn answer_segments(
     Ok(rows(served, gathered, explain, answers, reasons, complete))
 }
 
-pub(super) fn answer_rfm(
+/// The scores of vectors that were gathered for `served`.
+pub(crate) fn answer_rfm(
     served: &ServedModel,
     gathered: &Gathered,
     explain: usize,

@@ -3,13 +3,13 @@
 use tonic::{Status, Streaming};
 
 use crate::grpc::proto::{
-    ImportJob, ScoringJob, TrainingJob, WatchImportJobRequest, WatchScoringJobRequest,
+    ImportJob, JobState, ScoringJob, TrainingJob, WatchImportJobRequest, WatchScoringJobRequest,
     WatchTrainingJobRequest,
 };
 
 use super::super::client::Services;
 use super::super::exit::Failure;
-use super::super::progress::Progress;
+use super::super::progress::{Pace, Progress};
 use super::super::signal;
 use super::{Job, JobKind};
 
@@ -30,6 +30,7 @@ pub(in crate::cli) async fn wait(services: &Services, job: Job) -> Result<Job, F
 pub(in crate::cli) async fn follow(services: &Services, mut job: Job) -> Result<Job, Failure> {
     let mut progress = Progress::new(job.label());
     let mut changes = Changes::of(services, &job).await?;
+    let mut pace = Pace::new();
     while !job.is_final() {
         let Some(next) = changes.next().await? else {
             let id = &job.id;
@@ -38,6 +39,9 @@ pub(in crate::cli) async fn follow(services: &Services, mut job: Job) -> Result<
             )));
         };
         job = next;
+        if job.kind() == JobKind::Scoring && job.state == JobState::Running {
+            job.progress.message = pace.text(job.progress.fraction, None);
+        }
         progress.show(&job.progress);
     }
     progress.finish();

@@ -20,7 +20,7 @@ pub(crate) struct Process {
 }
 
 /// The common arguments of a process on `data` and `models` below `directory`.
-fn command(directory: &Path, verb: &str) -> Command {
+pub(crate) fn command(directory: &Path, verb: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patron"));
     command.args([verb, "--time-zone", "Europe/London", "--currency", "GBP"]);
     command.arg("--data-directory").arg(directory.join("data"));

@@ -16,7 +16,6 @@ const SENT: &str = "grpc-encoding";
 const ACCEPTED: &str = "grpc-accept-encoding";
 
 /// Leaves of the encodings that a caller understands the one that it uses.
-#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "an interceptor may refuse")]
 pub(super) fn only_where_asked(mut request: Request<()>) -> Result<Request<()>, Status> {
     let metadata = request.metadata_mut();
     let Some(accepted) = metadata.remove(ACCEPTED) else {

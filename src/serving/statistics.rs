@@ -161,10 +161,8 @@ mod tests {
     #[test]
     fn stages_add_up_and_what_is_dropped_has_failed() {
         let statistics = InferenceStatistics::default();
-        let arrived = Instant::now();
-        std::thread::sleep(Duration::from_millis(2));
-        let mut inference = statistics.begin(arrived);
-        std::thread::sleep(Duration::from_millis(2));
+        let waited = Duration::from_millis(2);
+        let mut inference = statistics.begin(Instant::now().checked_sub(waited).unwrap());
         inference.input_done();
         inference.infer_done();
         inference.succeed(7);
@@ -172,7 +170,7 @@ mod tests {
         let told = statistics.snapshot();
         assert_eq!((told.success.count, told.fail.count, told.rows), (1, 1, 7));
         assert_eq!((told.queue.count, told.input.count, told.infer.count), (1, 1, 1));
-        assert!(told.queue.nanos >= 2_000_000 && told.input.nanos >= 2_000_000);
+        assert!(told.queue.nanos >= 2_000_000, "{told:?}");
         let stages = [told.queue, told.input, told.infer, told.output];
         assert_eq!(stages.iter().map(|stage| stage.nanos).sum::<u64>(), told.success.nanos);
         assert!(told.last_millis > 0);

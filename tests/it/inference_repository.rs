@@ -85,8 +85,6 @@ async fn the_index_lists_every_version_with_its_state() {
     let app = TestApp::copy_of(&small_shop().directory).await;
     app.train("churn").await.result.unwrap();
     std::fs::write(app.path("models/propensity/1/manifest.json"), "{").unwrap();
-    std::fs::create_dir_all(app.path("models/later")).unwrap();
-    std::fs::write(app.path("models/later/recipe.toml"), "kind = \"churn\"\n").unwrap();
     let index = async |ready: bool| -> Vec<String> {
         let request = RepositoryIndexRequest { ready, ..Default::default() };
         let answer = app.inference().repository_index(request).await.unwrap().into_inner();
@@ -102,8 +100,8 @@ async fn the_index_lists_every_version_with_its_state() {
             "churn/1 READY",
             "churn/2 READY",
             "forecast/1 READY",
-            "later/ UNAVAILABLE: why",
             "propensity/1 UNAVAILABLE: why",
+            "rfm/ UNAVAILABLE: why",
             "segments/1 READY",
         ]
     );

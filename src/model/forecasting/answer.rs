@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::conformal::{HalfWidth, IntervalSource};
+use super::effects::Effect;
 use super::fallback::Fallback;
 use super::member::Member;
 use super::panel::{PanelFit, SeriesFit};
@@ -35,6 +36,9 @@ pub struct Components {
     pub trend: Vec<f64>,
     /// What the season adds.
     pub seasonal: Vec<f64>,
+    /// What the regressors add to a period without promotion or holiday and of the usual price;
+    /// zeros when they have no part in the forecast.
+    pub regressors: Vec<f64>,
 }
 
 /// How one series was forecast from its own past.
@@ -91,8 +95,7 @@ impl PanelFit {
             let fit = self.find(*index)?;
             let path = fit.point(widths.len(), self.settings.non_negative);
             let spread = fit.spread * fit.unit;
-            let spreads =
-                (0..widths.len()).map(|t| spread * fit.model.seasons.factor(t as i64).sqrt());
+            let spreads = (0..widths.len()).map(|t| spread * fit.factor(t).sqrt());
             Ok(self.around(&path, spreads, &widths, level))
         };
         series.iter().map(one).collect()
@@ -129,18 +132,18 @@ impl PanelFit {
     pub fn components(&self, series: usize, horizon: usize) -> Result<Components, ForecastError> {
         let fit = self.find(series)?;
         let point = fit.point(horizon, self.settings.non_negative);
-        let mut adjusted: Vec<f64> = point.iter().map(|value| value / fit.unit).collect();
+        let mut plain: Vec<f64> = point.iter().map(|value| value / fit.unit).collect();
+        fit.correction.iter().for_each(|correction| correction.clean(0, &mut plain));
+        let mut adjusted = plain.clone();
         fit.model.seasons.strip(&mut adjusted);
+        plain.iter_mut().for_each(|value| *value *= fit.unit);
         adjusted.iter_mut().for_each(|value| *value *= fit.unit);
         let level = adjusted.first().copied().unwrap_or_default();
         Ok(Components {
             level: vec![level; horizon],
             trend: adjusted.iter().map(|value| value - level).collect(),
-            seasonal: point
-                .iter()
-                .zip(&adjusted)
-                .map(|(value, adjusted)| value - adjusted)
-                .collect(),
+            seasonal: difference(&plain, &adjusted),
+            regressors: difference(&point, &plain),
         })
     }
 
@@ -168,6 +171,15 @@ impl PanelFit {
         })
     }
 
+    /// What the regressors do to a series, by column, whether they have a part in the forecast or
+    /// not; empty without regressors.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`].
+    pub fn effects(&self, series: usize) -> Result<&[Effect], ForecastError> {
+        Ok(&self.find(series)?.effects)
+    }
+
     /// What was done differently for a series.
     ///
     /// # Errors
@@ -190,7 +202,11 @@ impl PanelFit {
             .get_mut(series)
             .ok_or(ForecastError::UnknownSeries { known, found: series })?;
         let scaled = values.iter().map(|value| (value / fit.unit).clamp(-LARGEST, LARGEST));
-        let values: Vec<f64> = scaled.collect();
+        let mut values: Vec<f64> = scaled.collect();
+        if let Some(correction) = &mut fit.correction {
+            correction.clean(0, &mut values);
+            correction.advance(values.len());
+        }
         fit.model.update(&values);
         Ok(())
     }
@@ -199,6 +215,10 @@ impl PanelFit {
         let unknown = ForecastError::UnknownSeries { known: self.series.len(), found: series };
         self.series.get(series).ok_or(unknown)
     }
+}
+
+fn difference(values: &[f64], others: &[f64]) -> Vec<f64> {
+    values.iter().zip(others).map(|(value, other)| value - other).collect()
 }
 
 impl SeriesFit {
@@ -212,8 +232,19 @@ impl SeriesFit {
         let lowest = if non_negative { 0.0 } else { f64::MIN };
         let step = |step: usize| {
             let values = paths.chunks_exact(horizon).filter_map(|path| path.get(step).copied());
-            (combine(values, &self.weights) * self.unit).clamp(lowest, f64::MAX)
+            combine(values, &self.weights)
         };
-        (0..horizon).map(step).collect()
+        let mut point: Vec<f64> = (0..horizon).map(step).collect();
+        self.correction.iter().for_each(|correction| correction.restore(0, &mut point));
+        for value in &mut point {
+            *value = (*value * self.unit).clamp(lowest, f64::MAX);
+        }
+        point
+    }
+
+    /// What season and regressors multiply the value of a coming period by.
+    fn factor(&self, step: usize) -> f64 {
+        let effects = self.correction.as_ref().map_or(1.0, |correction| correction.factor(step));
+        self.model.seasons.factor(step as i64) * effects
     }
 }

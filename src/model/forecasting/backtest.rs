@@ -3,6 +3,8 @@
 //! Parameters are fitted once, at the earliest origin; from there states roll forward. That costs
 //! one more fit per series, however many origins there are, and no origin sees what comes after it.
 
+use super::correction::Correction;
+use super::member::Member;
 use super::model::{Plan, SeriesModel};
 use super::seasonal::Workspace;
 use super::settings::ExternalMember;
@@ -64,26 +66,42 @@ pub(super) struct Task<'a> {
     /// Index of the series and what its values were divided by.
     pub(super) index: usize,
     pub(super) unit: f64,
-    pub(super) external: Option<&'a dyn ExternalMember>,
+    /// Members that forecast elsewhere, in the order of the plan.
+    pub(super) elsewhere: &'a [(Member, &'a dyn ExternalMember)],
 }
 
 impl Task<'_> {
-    /// The external member's path in the unit of the values; empty when there is none, or one that
-    /// is not finite.
-    pub(super) fn external_path(&self, held_out: usize) -> Vec<f64> {
-        let mut path = vec![f64::NAN; self.horizon];
-        match self.external {
-            Some(external)
-                if external.forecast(self.index, held_out, &mut path)
-                    && path.iter().all(|value| (value / self.unit).is_finite()) =>
-            {
-                path.iter().map(|value| value / self.unit).collect()
+    /// The paths of the members that forecast elsewhere, in the unit of the values and without the
+    /// effects that `correction` takes out; empty for one that says nothing or nothing finite.
+    pub(super) fn elsewhere(
+        &self,
+        count: usize,
+        held_out: usize,
+        correction: Option<&Correction>,
+    ) -> Vec<Vec<f64>> {
+        let own = self.elsewhere.iter().filter(|(member, _)| self.plan.members.contains(member));
+        let paths = own.map(|(_, external)| {
+            let mut path = vec![f64::NAN; self.horizon];
+            if !external.forecast(self.index, held_out, &mut path) {
+                return Vec::new();
             }
-            _ => Vec::new(),
-        }
+            path.iter_mut().for_each(|value| *value /= self.unit);
+            if let Some(correction) = correction {
+                correction.clean(count - held_out, &mut path);
+            }
+            if path.iter().all(|value| value.is_finite()) { path } else { Vec::new() }
+        });
+        paths.collect()
     }
 
-    pub(super) fn backtest(&self, values: &[f64], work: &mut Workspace) -> Backtest {
+    /// Errors on `values`, which `correction` has taken the effects of regressors from; the errors
+    /// are those of the values with them.
+    pub(super) fn backtest(
+        &self,
+        values: &[f64],
+        correction: Option<&Correction>,
+        work: &mut Workspace,
+    ) -> Backtest {
         let Self { plan, horizon, .. } = *self;
         let held_out = held_out(values.len(), horizon, plan.season_lengths, self.series);
         let Some(most) = held_out.first() else {
@@ -97,10 +115,13 @@ impl Task<'_> {
             let (new, rest) = coming.split_at(coming.len() - back);
             model.update(new);
             coming = rest;
-            model.hand_in(self.external_path(*back));
+            model.hand_in(self.elsewhere(values.len(), *back, correction));
             model.paths(horizon, &mut paths);
+            let first = values.len() - back;
+            let factor = |step| correction.map_or(1.0, |own| own.factor(first + step));
             for path in paths.chunks_exact(horizon) {
-                errors.extend(coming.iter().zip(path).map(|(a, f)| (a - f) as f32));
+                let pairs = coming.iter().zip(path).enumerate();
+                errors.extend(pairs.map(|(step, (a, f))| (factor(step) * (a - f)) as f32));
             }
         }
         Backtest { held_out, errors }

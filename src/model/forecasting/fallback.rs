@@ -36,6 +36,8 @@ pub enum Fallback {
     /// Nothing to weigh by: the dynamic optimised theta model and exponential smoothing (for
     /// intermittent demand all members) answer in equal parts.
     EqualWeights,
+    /// With the regressors the backtest went no better, so they have no part in the forecast.
+    RegressorsLeftOut,
     /// A member's forecast left the plausible range; the mean of the theta model and the seasonal
     /// naive forecast took its place.
     Implausible {
@@ -66,6 +68,9 @@ impl fmt::Display for Fallback {
             }
             Self::EqualWeights => {
                 f.write_str("nothing to weigh members by, so they answer in equal parts")
+            }
+            Self::RegressorsLeftOut => {
+                f.write_str("regressors did not help in the backtest, so they are left out")
             }
             Self::Implausible { member } => write!(
                 f,

@@ -35,6 +35,8 @@ pub enum Member {
     Imapa,
     /// Smoothing of probability and size of a demand, for values with many zeros.
     Tsb,
+    /// Gradient boosting over all series of the panel.
+    Boosting,
     /// Forecasts handed in by the caller.
     External,
 }
@@ -53,6 +55,7 @@ impl Member {
             Self::AdditiveEts => "additive-ets",
             Self::Imapa => "imapa",
             Self::Tsb => "tsb",
+            Self::Boosting => "boosting",
             Self::External => "external",
         }
     }
@@ -100,7 +103,7 @@ pub(super) enum Fitted {
     /// On the values as they are.
     Tsb(Tsb),
     /// The forecast of the periods to come that was handed in.
-    External(Vec<f64>),
+    Elsewhere(Vec<f64>),
 }
 
 impl Fitted {
@@ -126,7 +129,7 @@ impl Fitted {
             Member::Simple => Self::Simple(Smoothing::simple(values)),
             Member::Imapa => Self::Imapa(Imapa::fit(values)),
             Member::Tsb => Self::Tsb(Tsb::fit(values)),
-            Member::External => Self::External(Vec::new()),
+            Member::Boosting | Member::External => Self::Elsewhere(Vec::new()),
         }
     }
 
@@ -152,7 +155,7 @@ impl Fitted {
             }
             Self::Imapa(model) => path.fill(model.level()),
             Self::Tsb(model) => path.fill(model.level()),
-            Self::External(given) => {
+            Self::Elsewhere(given) => {
                 let missing = std::iter::repeat(&f64::NAN);
                 for (value, given) in path.iter_mut().zip(given.iter().chain(missing)) {
                     *value = *given;
@@ -178,7 +181,7 @@ impl Fitted {
             Self::Simple(model) => model.update(value),
             Self::Imapa(model) => model.update(value),
             Self::Tsb(model) => model.update(value),
-            Self::External(given) => {
+            Self::Elsewhere(given) => {
                 if !given.is_empty() {
                     given.remove(0);
                 }

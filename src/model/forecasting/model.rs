@@ -64,15 +64,19 @@ impl SeriesModel {
         (model, adjusted)
     }
 
-    /// Gives the external member its forecast of the periods to come, if it is one of the members.
-    pub(super) fn hand_in(&mut self, path: Vec<f64>) {
-        if let Some(Fitted::External(given)) = self.members.last_mut() {
+    /// Gives the members that forecast elsewhere their forecasts of the periods to come, in order.
+    pub(super) fn hand_in(&mut self, paths: Vec<Vec<f64>>) {
+        let elsewhere = self.members.iter_mut().filter_map(|member| match member {
+            Fitted::Elsewhere(given) => Some(given),
+            _ => None,
+        });
+        for (given, path) in elsewhere.zip(paths) {
             *given = path;
         }
     }
 
-    /// Writes the path of every member, one after the other, each `horizon` long; NaN where the
-    /// external member says nothing. Returns which of them (bits) are stand-ins.
+    /// Writes the path of every member, one after the other, each `horizon` long; NaN where one
+    /// that forecasts elsewhere says nothing. Returns which of them (bits) are stand-ins.
     pub(super) fn paths(&self, horizon: usize, paths: &mut [f64]) -> u32 {
         let mut replaced = 0;
         let members = self.members.iter().zip(paths.chunks_exact_mut(horizon));
@@ -91,7 +95,7 @@ impl SeriesModel {
         if member.is_adjusted() {
             self.seasons.restore(path);
         }
-        !matches!(member, Fitted::External(_)) && !self.plausible.holds(path)
+        !matches!(member, Fitted::Elsewhere(_)) && !self.plausible.holds(path)
     }
 
     /// Mean of the stand-ins, held within the plausible range.

@@ -5,23 +5,19 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::backtest::{Backtest, Task, mean_change, mean_change_around_drift};
+use super::boosting::PooledBoosting;
+use super::candidate::{Candidate, Surroundings};
 use super::conformal::{Conformal, Origin, Unit, observed_coverage};
+use super::correction::{Correction, Corrections, corrections};
+use super::effects::Effect;
 use super::fallback::Fallback;
 use super::member::Member;
-use super::model::{Plan, SeriesModel};
-use super::prepare::{Kind, Prepared};
-use super::seasonal::Workspace;
+use super::model::SeriesModel;
+use super::prepare::Prepared;
+use super::regressors::Regressors;
 use super::settings::{Control, ExternalMember, ForecastError, Settings, check_finite};
-use super::weights::{Source, combine, pooled, weights};
-
-/// Part of the scaled error's scale that the interval's scale does not fall below.
-const SMALLEST_SCALE: f64 = 0.02;
-/// Share of the changes around the drift, against all of the change, in the logarithm of the
-/// interval's scale: a steady drift is forecast, but the errors of a series with one are larger.
-const DRIFTLESS_SHARE: f64 = 0.25;
-/// Part of the change that the change around the drift does not fall below.
-const SMALLEST_DRIFTLESS: f64 = 0.05;
+use super::weighing::{Weighed, choose, weigh};
+use super::weights::Source;
 
 /// The fitted series of a panel: forecasts, intervals, sums, weights and past errors.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -58,6 +54,23 @@ pub(super) struct SeriesFit {
     pub(super) held_out: Vec<usize>,
     /// Signed errors of the combination by origin and step.
     pub(super) errors: Vec<f32>,
+    /// What regressors do to the periods to come, where they have a part in the forecast.
+    pub(super) correction: Option<Correction>,
+    pub(super) effects: Vec<Effect>,
+}
+
+/// What a panel is fitted on.
+#[derive(Clone, Copy, Default)]
+pub struct Inputs<'a> {
+    /// The values of each series; all series end with the same period.
+    pub series: &'a [&'a [f64]],
+    /// Columns that are known in advance. Their effects are estimated, taken out before the members
+    /// forecast and put back, in the series whose backtest it helps.
+    pub regressors: Option<&'a Regressors>,
+    /// Gradient boosting over the same series; has weight where the backtest gains from it.
+    pub boosting: Option<&'a PooledBoosting>,
+    /// Another model that joins the ensemble.
+    pub external: Option<&'a dyn ExternalMember>,
 }
 
 /// Fits every series on the threads of rayon's current pool; the result does not depend on their
@@ -84,152 +97,85 @@ pub fn fit_panel_with(
     external: Option<&dyn ExternalMember>,
     control: &dyn Control,
 ) -> Result<PanelFit, ForecastError> {
+    fit_panel_from(&Inputs { series, external, ..Inputs::default() }, settings, control)
+}
+
+/// [`fit_panel`] with all that a panel can be fitted on.
+///
+/// # Errors
+/// As [`fit_panel`], and [`ForecastError::Shape`] for regressors that do not fit the series.
+pub fn fit_panel_from(
+    inputs: &Inputs<'_>,
+    settings: &Settings,
+    control: &dyn Control,
+) -> Result<PanelFit, ForecastError> {
     settings.check()?;
-    let done = Mutex::new(0_usize);
-    let fitted: Result<Vec<Unweighted>, ForecastError> = series
-        .par_iter()
-        .enumerate()
-        .map(|(index, values)| {
-            if control.is_cancelled() {
+    let Inputs { series, regressors, boosting, external } = *inputs;
+    if let Some(regressors) = regressors {
+        regressors.check(series, settings.horizon)?;
+    }
+    let mut elsewhere: Vec<(Member, &dyn ExternalMember)> = Vec::new();
+    elsewhere.extend(boosting.map(|own| (Member::Boosting, own as &dyn ExternalMember)));
+    elsewhere.extend(external.map(|own| (Member::External, own)));
+    let size = if elsewhere.is_empty() { series.len() } else { usize::MAX };
+    let around = Surroundings { settings, size, elsewhere: &elsewhere };
+    let prepared = series.iter().enumerate().map(|(index, values)| {
+        check_finite(index, values)?;
+        Ok(Prepared::new(values, settings))
+    });
+    let prepared: Vec<Prepared> = prepared.collect::<Result<_, ForecastError>>()?;
+    let rounds = if regressors.is_some() { 2 } else { 1 };
+    let watch = Watch { control, done: Mutex::new(0), of: rounds * series.len() };
+    let plain = weigh(watch.fit(&prepared, None, around)?, settings);
+    let Some(regressors) = regressors else {
+        return Ok(finish(plain, &[], settings));
+    };
+    let corrections = corrections(regressors, &prepared, settings, size);
+    let corrected = weigh(watch.fit(&prepared, Some(&corrections), around)?, settings);
+    Ok(finish(choose(plain, corrected), &corrections, settings))
+}
+
+/// Progress and cancellation of a fit.
+struct Watch<'a> {
+    control: &'a dyn Control,
+    done: Mutex<usize>,
+    of: usize,
+}
+
+impl Watch<'_> {
+    fn fit<'a>(
+        &self,
+        prepared: &'a [Prepared],
+        corrections: Option<&'a [Corrections]>,
+        around: Surroundings<'_>,
+    ) -> Result<Vec<Candidate<'a>>, ForecastError> {
+        let fit = |(index, one): (usize, &'a Prepared)| {
+            if self.control.is_cancelled() {
                 return Err(ForecastError::Cancelled);
             }
-            check_finite(index, values)?;
-            let size = if external.is_some() { usize::MAX } else { series.len() };
-            let fitted = Unweighted::new(values, settings, index, size, external);
+            let corrections = corrections.and_then(|all| all.get(index));
+            let fitted = Candidate::new(one, index, corrections, around);
             // Reported under the lock, so that counts never fall.
-            if let Ok(mut done) = done.lock() {
+            if let Ok(mut done) = self.done.lock() {
                 *done += 1;
-                control.progress(*done, series.len());
+                self.control.progress(*done, self.of);
             }
             Ok(fitted)
-        })
-        .collect();
-    Ok(weigh(fitted?, settings))
-}
-
-/// A series before its members are weighted.
-struct Unweighted {
-    prepared: Prepared,
-    members: Vec<Member>,
-    model: SeriesModel,
-    backtest: Backtest,
-    /// Scale of the scaled errors; 0 when the series never moves.
-    scale: f64,
-    /// Scale of the intervals: with all values, and at each origin.
-    interval_scale: f64,
-    origin_scales: Vec<f64>,
-}
-
-impl Unweighted {
-    fn new(
-        values: &[f64],
-        settings: &Settings,
-        index: usize,
-        size: usize,
-        external: Option<&dyn ExternalMember>,
-    ) -> Self {
-        let mut prepared = Prepared::new(values, settings);
-        let horizon = settings.horizon;
-        let members = prepared.kind.members(settings.method, external.is_some());
-        let plan = Plan { members: &members, season_lengths: &settings.season_lengths };
-        let task =
-            Task { plan: &plan, horizon, series: size, index, unit: prepared.unit, external };
-        let mut work = Workspace::default();
-        let (mut model, adjusted) = SeriesModel::fit(&prepared.values, &plan, horizon, &mut work);
-        model.hand_in(task.external_path(0));
-        let mut paths = vec![0.0; members.len() * horizon];
-        let replaced = model.paths(horizon, &mut paths);
-        let wild = members.iter().enumerate().filter(|(bit, _)| replaced >> bit & 1 == 1);
-        prepared
-            .fallbacks
-            .extend(wild.map(|(_, member)| Fallback::Implausible { member: *member }));
-        let backtest = task.backtest(&prepared.values, &mut work);
-        let scale = mean_change(&prepared.values, settings.season_length());
-        // What a series does within half a horizon, its season apart, tells its noise and its
-        // wandering together.
-        let interval_scale = |count: usize| {
-            let known = adjusted.get(..count).unwrap_or_default();
-            let lag = (horizon / 2).min(count / 2);
-            let change = mean_change(known, lag);
-            let driftless = mean_change_around_drift(known, lag).max(SMALLEST_DRIFTLESS * change);
-            let blended = change.powf(1.0 - DRIFTLESS_SHARE) * driftless.powf(DRIFTLESS_SHARE);
-            blended.max(SMALLEST_SCALE * scale)
         };
-        let held_out = backtest.held_out.iter();
-        let origin_scales = held_out.map(|back| interval_scale(adjusted.len() - back)).collect();
-        let interval_scale = interval_scale(adjusted.len());
-        Self { prepared, members, model, backtest, scale, interval_scale, origin_scales }
-    }
-
-    /// By origin, the errors of each member.
-    fn origins(&self, horizon: usize) -> impl Iterator<Item = &[f32]> {
-        self.backtest.errors.chunks_exact(horizon * self.members.len())
-    }
-
-    /// Mean absolute (or for intermittent demand root mean squared) error of each member over the
-    /// scale; empty without backtest.
-    fn losses(&self, horizon: usize, squared: bool) -> Vec<f64> {
-        if self.scale <= 0.0 || self.backtest.held_out.is_empty() {
-            return Vec::new();
-        }
-        let loss = |member: usize| {
-            let paths = self.origins(horizon).filter_map(|o| o.chunks_exact(horizon).nth(member));
-            let errors = paths.flatten().map(|error| f64::from(*error));
-            let sum: f64 = errors.map(|e| if squared { e * e } else { e.abs() }).sum();
-            let mean = sum / (self.backtest.held_out.len() * horizon) as f64;
-            let loss = if squared { mean.sqrt() } else { mean } / self.scale;
-            if loss.is_finite() { loss } else { f64::INFINITY }
-        };
-        (0..self.members.len()).map(loss).collect()
-    }
-
-    /// Signed errors of the weighted combination, by origin and step.
-    fn combined(&self, weights: &[f64], settings: &Settings) -> Vec<f32> {
-        let horizon = settings.horizon;
-        let mut combined = Vec::with_capacity(self.backtest.held_out.len() * horizon);
-        for (errors, held_out) in self.origins(horizon).zip(&self.backtest.held_out) {
-            let start = self.prepared.values.len() - held_out;
-            let actual = self.prepared.values.iter().skip(start).take(horizon);
-            for (step, actual) in actual.enumerate() {
-                let paths = errors.chunks_exact(horizon);
-                let values = paths.filter_map(|path| path.get(step));
-                let error = combine(values.map(|error| f64::from(*error)), weights);
-                // A forecast below zero would have been given as zero.
-                let clipped = settings.non_negative && actual - error < 0.0;
-                combined.push(if clipped { *actual } else { error } as f32);
-            }
-        }
-        combined
+        prepared.par_iter().enumerate().map(fit).collect()
     }
 }
 
-/// Weights, errors of the combinations and conformal scores.
-fn weigh(fitted: Vec<Unweighted>, settings: &Settings) -> PanelFit {
+/// Conformal scores, and what is kept of every series.
+fn finish(weighed: Vec<Weighed<'_>>, corrections: &[Corrections], settings: &Settings) -> PanelFit {
     let horizon = settings.horizon;
-    let losses: Vec<Vec<f64>> = fitted
-        .iter()
-        .map(|one| one.losses(horizon, one.prepared.kind == Kind::Intermittent))
-        .collect();
-    let pool = |kind: Kind| {
-        let pairs = fitted.iter().zip(&losses);
-        let own = pairs.filter(|(one, loss)| one.prepared.kind == kind && !loss.is_empty());
-        let own: Vec<&[f64]> = own.map(|(_, loss)| loss.as_slice()).collect();
-        pooled(&own, own.first().map_or(0, |loss| loss.len()))
-    };
-    let regular = pool(Kind::Regular);
-    let intermittent = pool(Kind::Intermittent);
-    let mut units = Vec::with_capacity(fitted.len());
-    let mut series = Vec::with_capacity(fitted.len());
-    for (one, losses) in fitted.into_iter().zip(&losses) {
-        let pool = match one.prepared.kind {
-            Kind::Regular => regular.as_deref(),
-            Kind::Intermittent => intermittent.as_deref(),
-            Kind::Few => None,
-        };
-        let (weights, source) = weights(&one.members, losses, pool);
-        let errors = one.combined(&weights, settings);
-        units.push(unit(&one, &errors, horizon));
-        series.push(keep(one, weights, source, errors, horizon));
+    let units: Vec<Unit> = weighed.iter().map(|one| unit(one, horizon)).collect();
+    let mut series: Vec<SeriesFit> = weighed.into_iter().map(|one| keep(one, horizon)).collect();
+    for (one, corrections) in series.iter_mut().zip(corrections) {
+        one.effects.clone_from(&corrections.effects);
+        if one.correction.is_none() && !corrections.is_neutral() {
+            one.fallbacks.push(Fallback::RegressorsLeftOut);
+        }
     }
     let conformal = Conformal::new(&units, horizon);
     for (one, unit) in series.iter_mut().zip(&units) {
@@ -242,30 +188,29 @@ fn weigh(fitted: Vec<Unweighted>, settings: &Settings) -> PanelFit {
     PanelFit { settings: settings.clone(), series, conformal, calibration }
 }
 
-/// The errors as conformal prediction gets them: over the square root of the seasonal factor,
-/// because errors grow with the level, but not as much as it does.
-fn unit(one: &Unweighted, errors: &[f32], horizon: usize) -> Unit {
-    let origins = errors.chunks_exact(horizon).zip(&one.backtest.held_out);
+/// The errors as conformal prediction gets them: over the square root of the factors of season and
+/// regressors, because errors grow with the level, but not as much as it does.
+fn unit(weighed: &Weighed<'_>, horizon: usize) -> Unit {
+    let one = &weighed.candidate;
+    let origins = weighed.errors.chunks_exact(horizon).zip(&one.backtest.held_out);
     let origins = origins.zip(&one.origin_scales).map(|((errors, held_out), scale)| {
+        let first = one.prepared.values.len() - held_out;
         let steps = errors.iter().enumerate();
         let over = steps.map(|(step, error)| {
-            let factor = one.model.seasons.factor(step as i64 - *held_out as i64);
-            f64::from(*error) / factor.sqrt()
+            let season = one.model.seasons.factor(step as i64 - *held_out as i64);
+            let effects = one.corrections.map_or(1.0, |own| own.early.factor(first + step));
+            f64::from(*error) / (season * effects).sqrt()
         });
         Origin { scale: *scale, errors: over.collect() }
     });
     Unit { scale: one.interval_scale, origins: origins.collect() }
 }
 
-fn keep(
-    one: Unweighted,
-    weights: Vec<f64>,
-    source: Source,
-    errors: Vec<f32>,
-    horizon: usize,
-) -> SeriesFit {
+fn keep(weighed: Weighed<'_>, horizon: usize) -> SeriesFit {
+    let Weighed { candidate: one, weights, source, errors } = weighed;
     let mut mase: Vec<f64> = one.losses(horizon, false);
-    let Prepared { unit, mut fallbacks, .. } = one.prepared;
+    let mut fallbacks = one.prepared.fallbacks.clone();
+    fallbacks.extend(&one.replaced);
     match source {
         // Members agree on a series that never moves, so weights do not matter.
         _ if one.scale <= 0.0 => {}
@@ -277,8 +222,13 @@ fn keep(
     let own = absolute / errors.len().max(1) as f64 / one.scale;
     mase.resize(one.members.len(), f64::NAN);
     mase.push(own);
+    let correction = one.corrections.map(|own| {
+        let mut coming = own.full.clone();
+        coming.advance(one.prepared.values.len());
+        coming
+    });
     SeriesFit {
-        unit,
+        unit: one.prepared.unit,
         weights,
         fallbacks,
         mase: mase.iter().map(|mase| mase.is_finite().then_some(*mase)).collect(),
@@ -287,6 +237,8 @@ fn keep(
         errors,
         members: one.members,
         model: one.model,
+        correction,
+        effects: Vec::new(),
     }
 }
 

@@ -23,11 +23,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The members, the external one last.
-    pub(super) fn members(self, method: Method, external: bool) -> Vec<Member> {
+    /// The members, those that forecast elsewhere last.
+    pub(super) fn members(self, method: Method, elsewhere: &[Member]) -> Vec<Member> {
         let mut members = match (self, method) {
             // Where it says nothing, simple exponential smoothing stands behind it.
-            (_, Method::Single(Member::External)) => vec![Member::Simple],
+            (_, Method::Single(Member::External | Member::Boosting)) => vec![Member::Simple],
             (Self::Few, Method::Ensemble) => return vec![Member::Simple],
             (_, Method::Single(member)) => return vec![member],
             (Self::Regular, Method::Ensemble) => {
@@ -44,8 +44,11 @@ impl Kind {
                 vec![Member::Simple, Member::AdditiveEts, Member::Imapa, Member::Tsb]
             }
         };
-        if external {
-            members.push(Member::External);
+        match method {
+            Method::Ensemble => members.extend(elsewhere),
+            Method::Single(single) => {
+                members.extend(elsewhere.iter().filter(|member| **member == single));
+            }
         }
         members
     }
@@ -55,6 +58,8 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) values: Vec<f64>,
+    /// Zeros before the first value that are left out.
+    pub(super) skipped: usize,
     /// What the values were divided by, a power of two.
     pub(super) unit: f64,
     pub(super) kind: Kind,
@@ -93,7 +98,9 @@ impl Prepared {
             _ => {}
         }
         let unit = unit(values);
-        Self { values: values.iter().map(|value| value / unit).collect(), unit, kind, fallbacks }
+        let skipped = given.len() - count;
+        let values = values.iter().map(|value| value / unit).collect();
+        Self { values, skipped, unit, kind, fallbacks }
     }
 }
 

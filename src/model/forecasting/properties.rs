@@ -36,6 +36,7 @@ fn method() -> impl Strategy<Value = Method> {
         Member::AdditiveEts,
         Member::Imapa,
         Member::Tsb,
+        Member::Boosting,
         Member::External,
     ];
     prop_oneof![

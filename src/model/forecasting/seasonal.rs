@@ -190,7 +190,7 @@ impl Workspace {
 }
 
 /// Sum of products, in four independent sums so that it need not wait for each addition.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a, b) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     let mut left = a.chunks_exact(8);

@@ -66,8 +66,8 @@ pub(super) fn weights(
             |loss: f64| if loss.is_finite() { loss.max(SMALLEST).powi(POWER) } else { 0.0 };
         losses.map(weight).collect::<Vec<f64>>()
     };
-    if let [_, Member::External] = members {
-        // The external member alone: the other one answers only where it says nothing.
+    if let [Member::Simple, Member::External | Member::Boosting] = members {
+        // One that forecasts elsewhere alone: the other one answers only where it says nothing.
         return (vec![SPARE, 1.0 - SPARE], Source::Backtest);
     }
     let (mut weights, source) = match (own, pooled) {
@@ -75,7 +75,7 @@ pub(super) fn weights(
             let regular = members.contains(&Member::Theta);
             let counts = |member: &Member| match member {
                 Member::Theta | Member::Ets => true,
-                Member::External => false,
+                Member::External | Member::Boosting => false,
                 _ => !regular,
             };
             let chosen = members.iter().map(|member| f64::from(u8::from(counts(member))));

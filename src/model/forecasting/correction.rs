@@ -1,0 +1,196 @@
+//! Taking the effects of regressors out before the models, and putting them back afterwards.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::backtest::held_out;
+use super::effects::{Effect, Known, Movement};
+use super::prepare::Prepared;
+use super::regression::{Evidence, Form, evidence};
+use super::regressors::{RegressorKind, Regressors};
+use super::settings::Settings;
+use super::shrinkage::{Posterior, Prior, priors};
+
+/// Standard deviation that effects have before anything is seen: of an indicator, and of a price's
+/// elasticity.
+const INDICATOR: f64 = 1.0;
+const ELASTICITY: f64 = 3.0;
+
+/// The effects of all columns together on each period of a series.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Correction {
+    form: Form,
+    /// From some period on; nothing is known to have an effect after the last one.
+    effects: Vec<f64>,
+}
+
+impl Correction {
+    fn at(&self, period: usize) -> f64 {
+        self.effects.get(period).copied().unwrap_or_default()
+    }
+
+    /// The values from a period on without the effects.
+    pub(super) fn clean(&self, from: usize, values: &mut [f64]) {
+        for (step, value) in values.iter_mut().enumerate() {
+            *value = self.form.without(*value, self.at(from + step));
+        }
+    }
+
+    /// The values from a period on with the effects.
+    pub(super) fn restore(&self, from: usize, values: &mut [f64]) {
+        for (step, value) in values.iter_mut().enumerate() {
+            *value = self.form.with(*value, self.at(from + step));
+        }
+    }
+
+    /// What the effects multiply errors by in a period.
+    pub(super) fn factor(&self, period: usize) -> f64 {
+        self.form.factor(self.at(period))
+    }
+
+    /// Forgets the periods before `from`.
+    pub(super) fn advance(&mut self, from: usize) {
+        self.effects.drain(..from.min(self.effects.len()));
+    }
+
+    fn is_neutral(&self) -> bool {
+        self.effects.iter().all(|effect| *effect == 0.0)
+    }
+}
+
+/// What regressors do to a series, learned before its earliest origin and from all of its values.
+#[derive(Clone, Debug)]
+pub(super) struct Corrections {
+    pub(super) early: Correction,
+    pub(super) full: Correction,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Corrections {
+    /// Whether there is anything to take out.
+    pub(super) fn is_neutral(&self) -> bool {
+        self.early.is_neutral() && self.full.is_neutral()
+    }
+}
+
+/// The corrections of every series. `size` is the number of series as [`held_out`] takes it.
+pub(super) fn corrections(
+    regressors: &Regressors,
+    prepared: &[Prepared],
+    settings: &Settings,
+    size: usize,
+) -> Vec<Corrections> {
+    let known = |(index, one): (usize, &Prepared)| {
+        let held_out = held_out(one.values.len(), settings.horizon, &settings.season_lengths, size);
+        let early = one.values.len() - held_out.first().copied().unwrap_or_default();
+        let rows = regressors.rows(index, one.skipped);
+        let full = Learned::new(regressors, one, rows, one.values.len(), settings);
+        let early = Learned::new(regressors, one, rows, early, settings);
+        (early, full)
+    };
+    let (early, full): (Vec<Learned>, Vec<Learned>) =
+        prepared.par_iter().enumerate().map(known).unzip();
+    let set: Vec<Prior> = regressors.columns().iter().map(|column| prior(column.kind)).collect();
+    let of_all = |learned: &[Learned]| {
+        let all: Vec<Option<Evidence>> = learned.iter().map(|one| one.evidence.clone()).collect();
+        priors(&all, &set)
+    };
+    let (early_priors, full_priors) = (of_all(&early), of_all(&full));
+    let finish = |(index, one): (usize, &Prepared)| {
+        let rows = regressors.rows(index, one.skipped);
+        let (early, _) = early.get(index)?.correction(&early_priors, rows, one);
+        let full = full.get(index)?;
+        let (correction, posterior) = full.correction(&full_priors, rows, one);
+        let known = Known {
+            regressors,
+            priors: &full_priors,
+            unit: one.unit,
+            values: &one.values,
+            rows,
+            movements: &full.movements,
+            evidence: full.evidence.as_ref(),
+            posterior: posterior.as_ref(),
+        };
+        Some(Corrections { early, full: correction, effects: known.report() })
+    };
+    prepared.iter().enumerate().filter_map(finish).collect()
+}
+
+fn prior(kind: RegressorKind) -> Prior {
+    let deviation = match kind {
+        RegressorKind::Indicator => INDICATOR,
+        RegressorKind::Price => ELASTICITY,
+    };
+    Prior { mean: 0.0, variance: deviation * deviation, series: 0 }
+}
+
+/// What the first values of a series tell.
+struct Learned {
+    movements: Vec<Movement>,
+    evidence: Option<Evidence>,
+}
+
+impl Learned {
+    fn new(
+        regressors: &Regressors,
+        one: &Prepared,
+        rows: &[f64],
+        count: usize,
+        settings: &Settings,
+    ) -> Self {
+        let width = regressors.columns().len();
+        let movements = Movement::of(regressors, rows, count);
+        let values = one.values.get(..count).unwrap_or_default();
+        let past = rows.get(..count * width).unwrap_or_default();
+        let moved: Vec<f64> = moved(past, &movements);
+        let evidence = evidence(values, &moved, width, &settings.season_lengths);
+        Self { movements, evidence }
+    }
+
+    fn correction(
+        &self,
+        priors: &[Prior],
+        rows: &[f64],
+        one: &Prepared,
+    ) -> (Correction, Option<Posterior>) {
+        let posterior = self.evidence.as_ref().and_then(|evidence| evidence.posterior(priors));
+        let form = self.evidence.as_ref().map_or_else(|| Form::of(&one.values), |own| own.form);
+        let means: Vec<f64> = match &posterior {
+            Some(posterior) => posterior.means.clone(),
+            // Too short to tell: what the other series tell, if they do.
+            None => priors.iter().map(|prior| prior.mean).collect(),
+        };
+        let moved = moved(rows, &self.movements);
+        let periods = moved.chunks_exact(means.len().max(1));
+        let effect = |row: &[f64]| row.iter().zip(&means).map(|(x, mean)| x * mean).sum();
+        (Correction { form, effects: periods.map(effect).collect() }, posterior)
+    }
+}
+
+/// Rows as differences from what their columns usually are.
+fn moved(rows: &[f64], movements: &[Movement]) -> Vec<f64> {
+    let usual = movements.iter().map(|movement| movement.usual).cycle();
+    rows.iter().zip(usual).map(|(value, usual)| value - usual).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_out_is_put_back() {
+        let given = [3.0, 0.5, 7.0];
+        for form in [Form::Logarithmic, Form::Level { mean: 2.0 }] {
+            let mut correction = Correction { form, effects: vec![0.1, 0.4, -0.2, 0.3] };
+            let mut values = given;
+            correction.clean(1, &mut values);
+            assert!(values[0] < 3.0 && values[1] > 0.5 && values[2] < 7.0, "{values:?}");
+            correction.restore(1, &mut values);
+            assert!(values.iter().zip(given).all(|(a, b)| (a - b).abs() < 1e-12));
+            correction.advance(3);
+            assert_eq!(correction.effects, [0.3]);
+            correction.advance(9);
+            assert!(correction.is_neutral() && correction.factor(0) == 1.0);
+        }
+    }
+}

@@ -18,6 +18,8 @@ LEARNERS = {
 }
 SERVERS = ("mlserver", "fastapi", "bentoml", "onnxruntime")
 
+FORECAST_SETS = ["m1_monthly", "aus_retail", "m4_weekly"]
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -55,6 +57,15 @@ def arguments() -> argparse.Namespace:
         learner.add_argument("--program", type=Path, help="the program that times Patron's learners "
                              "[target/release/examples/kernels]")
         learner.set_defaults(module="kernels")
+    forecast = commands.add_parser("forecast", help="forecasts, against statsforecast")
+    forecast.add_argument("--set", dest="sets", type=sets, default=FORECAST_SETS,
+                          help=f"public sets of series [{','.join(FORECAST_SETS)}]")
+    forecast.add_argument("--series", type=Path, default=Path("data"), help="the directory in which the sets lie [data]")
+    forecast.add_argument("--earlier", action="store_true", help="hold out the last horizon of the past instead")
+    forecast.add_argument("--limit", type=int, help="only so many series of each set")
+    forecast.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts [3]")
+    forecast.add_argument("--program", type=Path, help="the program that forecasts "
+                          "[target/release/examples/forecasts]")
     for command in (features, ingest, lookup):
         command.add_argument("--lines", type=int, default=1_000_000, help="lines to simulate [1000000]")
         command.add_argument("--data", type=Path, help="a directory with transactions.parquet and mapping.toml instead")
@@ -77,6 +88,13 @@ def words(text: str) -> list[str]:
     found = text.split(",")
     if not set(found) <= {"parquet", "store"}:
         raise argparse.ArgumentTypeError("expected parquet, store or both")
+    return found
+
+
+def sets(text: str) -> list[str]:
+    found = text.split(",")
+    if not set(found) <= set(FORECAST_SETS):
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(FORECAST_SETS)}")
     return found
 
 

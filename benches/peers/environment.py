@@ -68,3 +68,8 @@ def example(name: str) -> Path:
     if not program.exists():
         subprocess.run(["cargo", "build", "--release", "--locked", "--example", name], cwd=ROOT, check=True)
     return program
+
+
+def forecasts() -> Path:
+    """The example that times forecasts."""
+    return example("forecasts")

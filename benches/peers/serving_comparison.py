@@ -68,13 +68,14 @@ def measure(side: Side, times: Times, found: Found) -> None:
         raise Failed(f"{side.name} answers other probabilities, by {off:.1e}")
     for case, (what, (connections, waiting)) in side.cases().items():
         asked = Asked(what, connections, waiting, times.seconds, times.warm_up)
-        answered = ask(side.endpoint, side.pid, asked)
-        found[case, side.name].append(answered)
-        if case == side.overload:
-            for name, share in RATES.items():
-                rate = share * answered.number("rps")
-                at_rate = replace(asked, rate=rate, deadline_ms=DEADLINE_MS)
-                found[name, side.name].append(ask(side.endpoint, side.pid, at_rate))
+        found[case, side.name].append(ask(side.endpoint, side.pid, asked))
+    if not side.overload:
+        return
+    # Last of all: what waits after it, and the memory it took, would count for another case.
+    capacity = found[side.overload, side.name][-1]
+    for case, share in RATES.items():
+        asked = replace(capacity.asked, rate=share * capacity.number("rps"), deadline_ms=DEADLINE_MS)
+        found[case, side.name].append(ask(side.endpoint, side.pid, asked))
 
 
 def report(case: str, name: str, found: Found) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 from argparse import Namespace
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from serving_sides import PEERS_BY_NAME, Bare, BareThreads, Patron, Side
 
 # The bare server knows no customers and no streams: these are held to a single call about as many rows.
 BARE_CASE = {"id1": "row1", "stream1": "row1", "stream1000": "rows1000"}
-# Shares of the capacity at which calls are sent, whatever the server does.
+# Shares of the rate that was answered before, at which calls are sent whatever the server does.
 RATES = {"half": 0.5, "overload": 2.0}
 DEADLINE_MS = 50
 TOLERANCE = 1e-4
@@ -69,13 +68,12 @@ def measure(side: Side, times: Times, found: Found) -> None:
     for case, (what, (connections, waiting)) in side.cases().items():
         asked = Asked(what, connections, waiting, times.seconds, times.warm_up)
         found[case, side.name].append(ask(side.endpoint, side.pid, asked))
-    if not side.overload:
-        return
-    # Last of all: what waits after it, and the memory it took, would count for another case.
-    capacity = found[side.overload, side.name][-1]
-    for case, share in RATES.items():
-        asked = replace(capacity.asked, rate=share * capacity.number("rps"), deadline_ms=DEADLINE_MS)
-        found[case, side.name].append(ask(side.endpoint, side.pid, asked))
+    # Overload last of all: what waits after it, and the memory it took, would count for another case.
+    for case, of in {"half": "row1", "overload": side.overload}.items():
+        if of:
+            before = found[of, side.name][-1]
+            asked = replace(before.asked, rate=RATES[case] * before.number("rps"), deadline_ms=DEADLINE_MS)
+            found[case, side.name].append(ask(side.endpoint, side.pid, asked))
 
 
 def report(case: str, name: str, found: Found) -> None:

@@ -93,7 +93,7 @@ def write_table(path: Path, random: np.random.Generator) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([f"x{at:02}" for at in range(FEATURES)] + ["bought"])
-        for row, outcome in zip(rows, bought):
+        for row, outcome in zip(rows, bought, strict=True):
             writer.writerow([f"{value:.6f}" for value in row] + ["yes" if outcome else "no"])
 
 

@@ -158,7 +158,8 @@ class Peer(Side):
             except (OSError, grpc.RpcError) as error:
                 if process.poll() is not None or time.monotonic() > end:
                     last = (place / "log.txt").read_text().strip().splitlines()[-1:]
-                    raise Unavailable(f"{self.name} did not come up: {' '.join(last) or type(error).__name__}") from None
+                    why = " ".join(last) or type(error).__name__
+                    raise Unavailable(f"{self.name} did not come up: {why}") from None
                 time.sleep(0.3)
 
     def cases(self) -> Cases:

@@ -5,7 +5,9 @@
 //! over the file, the file over the defaults. All problems are reported at once.
 
 mod raw;
+mod security;
 mod settings;
 
 pub use self::raw::{RawConfig, SETTINGS, Setting};
+pub use self::security::{TlsMinimum, TlsSettings};
 pub use self::settings::{AsOfSetting, Config, InvalidConfig};

@@ -1,15 +1,18 @@
 //! The gRPC edge: wire types come in here and do not go further.
 
+mod access;
 mod compression;
 mod convert;
 mod drift;
 mod features;
+mod incoming;
 mod inference;
 mod jobs;
 mod models;
 mod predictions;
 mod repeat;
 mod scoring;
+mod security;
 mod server;
 mod status;
 mod training;

@@ -1,5 +1,6 @@
 //! Patron: predictions for retail from raw transactions.
 
+pub mod access;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -40,7 +40,7 @@ mod versions;
 pub use self::attributes::{
     AttributeColumn, AttributeColumns, AttributeJoin, AttributeRow, Attributes, NamedAttributes,
 };
-pub use self::audit::AuditEntry;
+pub use self::audit::{AuditEntry, Change};
 pub use self::bulk::{Bulk, BulkBatch, BulkRow, BulkWriter, TextNumbers};
 pub use self::commit::{AppendOutcome, NewLine};
 pub use self::control::ControlStore;

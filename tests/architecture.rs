@@ -58,7 +58,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // composition
     ("telemetry", &[]),
-    ("config", &["transaction", "telemetry"]),
+    ("access", &["transaction"]),
+    ("config", &["transaction", "telemetry", "access"]),
     (
         "app",
         &[
@@ -92,6 +93,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "serving",
             "scoring",
             "jobs",
+            "access",
             "config",
             "app",
         ],
@@ -110,6 +112,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "series",
             "training",
             "scoring",
+            "access",
             "config",
             "telemetry",
             "app",
@@ -130,6 +133,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("prost_types", &["grpc", "cli"]),
     ("tokio", &["grpc", "cli", "main"]),
     ("tokio_stream", &["grpc", "cli"]),
+    ("tokio_rustls", &["grpc"]),
+    ("rustls", &["grpc"]),
+    ("jsonwebtoken", &["access"]),
+    ("ring", &["access"]),
     ("rusqlite", &["store"]),
     ("linfa", &LINFA),
     ("linfa_clustering", &["model/segments/linfa_kmeans.rs"]),

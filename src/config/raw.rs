@@ -57,6 +57,64 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "listen on an address that other machines reach, without encryption or credentials",
     },
     Setting {
+        key: "server.max_connections",
+        default: "1024",
+        meaning: "connections at a time, 1 to 1000000; more are closed at once",
+    },
+    Setting {
+        key: "server.reflection",
+        default: "true",
+        meaning: "whether callers may ask which services and messages there are",
+    },
+    Setting {
+        key: "tls.certificate",
+        default: "",
+        meaning: "PEM file of the server's certificate chain; empty is without encryption. Certificates, keys and authorities are read again when they change",
+    },
+    Setting {
+        key: "tls.private_key",
+        default: "",
+        meaning: "PEM file of the certificate's private key",
+    },
+    Setting {
+        key: "tls.client_ca",
+        default: "",
+        meaning: "PEM file of the authorities whose client certificates are accepted; empty asks for none",
+    },
+    Setting {
+        key: "tls.require_client_certificate",
+        default: "false",
+        meaning: "refuse connections without a client certificate",
+    },
+    Setting { key: "tls.minimum", default: "1.3", meaning: "oldest version of TLS, 1.3 or 1.2" },
+    Setting {
+        key: "access.keys_file",
+        default: "",
+        meaning: "file of API keys and of certificates' roles, made by `patron keys`; read again when it changes",
+    },
+    Setting {
+        key: "access.jwks_file",
+        default: "",
+        meaning: "public keys of the issuer of bearer tokens, a JSON Web Key Set; read again when it changes",
+    },
+    Setting { key: "access.jwt_issuer", default: "", meaning: "the claim iss of tokens" },
+    Setting { key: "access.jwt_audience", default: "", meaning: "the claim aud of tokens" },
+    Setting {
+        key: "access.jwt_roles_claim",
+        default: "roles",
+        meaning: "the claim of tokens that lists roles of predict, read, train, admin; dots lead into objects",
+    },
+    Setting {
+        key: "access.calls_per_second",
+        default: "0",
+        meaning: "calls that one principal may make in a second, 0 for any number",
+    },
+    Setting {
+        key: "access.rows_per_second",
+        default: "0",
+        meaning: "rows that one principal may ask about in a second, 0 for any number",
+    },
+    Setting {
         key: "server.max_message_bytes",
         default: "4194304",
         meaning: "largest message in and out, 65536 to 67108864 bytes",

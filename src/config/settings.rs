@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::access::AccessSettings;
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::transaction::ShopClock;
 
 use super::raw::{Given, RawConfig};
+use super::security::{self, TlsSettings};
 
 /// Everything a process is told. Nothing was opened yet.
 #[derive(Clone, Debug)]
@@ -23,6 +25,14 @@ pub struct Config {
     pub currency: String,
     /// Where the server listens.
     pub listen: SocketAddr,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Whether callers may ask which services there are.
+    pub reflection: bool,
+    /// Encryption; `None` speaks in clear text.
+    pub tls: Option<TlsSettings>,
+    /// Who may call.
+    pub access: AccessSettings,
     /// Largest message in bytes.
     pub max_message_bytes: usize,
     /// How long calls may go on after a shutdown began.
@@ -76,12 +86,13 @@ impl Config {
         );
         let public = check.parse("server.allow_public", "true or false", bool::from_str);
         let loopback = listen.is_none_or(|listen| listen.ip().is_loopback());
-        if !loopback && public == Some(false) {
-            check.problems.push(
-                "server.listen: this address can be reached from other machines, and nothing asks them for credentials; listen on 127.0.0.1, or set server.allow_public = true behind a proxy that does".to_owned(),
-            );
-        }
         let config = Self::collect(&mut check, listen, loopback);
+        let is_closed = config.as_ref().is_none_or(|config| {
+            security::is_closed_to_strangers(config.tls.as_ref(), &config.access)
+        });
+        if !loopback && !is_closed && public == Some(false) {
+            check.problems.push(security::PUBLIC.to_owned());
+        }
         let problems = check.problems;
         config.filter(|_| problems.is_empty()).ok_or(InvalidConfig { problems })
     }
@@ -95,6 +106,10 @@ impl Config {
             ShopClock::new,
         );
         let currency = check.parse("shop.currency", "an ISO 4217 code such as EUR", currency);
+        let connections = check.number("server.max_connections", 1, 1_000_000);
+        let reflection = check.parse("server.reflection", "true or false", bool::from_str);
+        let tls = security::tls(check);
+        let access = security::access(check);
         let bytes = check.number("server.max_message_bytes", 65_536, 67_108_864);
         let drain = check.number("server.drain_seconds", 0, 3_600);
         let as_of = check.parse("serving.as_of", "now or latest", as_of);
@@ -111,6 +126,10 @@ impl Config {
             clock: clock?,
             currency: currency?,
             listen: listen?,
+            max_connections: connections? as usize,
+            reflection: reflection?,
+            tls: tls?,
+            access: access?,
             max_message_bytes: bytes? as usize,
             drain: Duration::from_secs(drain?),
             as_of: as_of?,
@@ -125,13 +144,13 @@ impl Config {
     }
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     raw: &'a RawConfig,
     problems: Vec<String>,
 }
 
 impl Check<'_> {
-    fn parse<T, E>(
+    pub(super) fn parse<T, E>(
         &mut self,
         key: &str,
         expected: &str,
@@ -145,11 +164,21 @@ impl Check<'_> {
         parsed
     }
 
-    fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+    pub(super) fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         let expected = format!("a number from {least} to {most}");
         self.parse(key, &expected, |text| {
             text.parse::<u64>().ok().filter(|number| (least..=most).contains(number)).ok_or(())
         })
+    }
+
+    /// The text of a setting that may be empty.
+    pub(super) fn optional(&self, key: &str) -> Option<String> {
+        Some(self.raw.text(key).text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// Notes a problem of several settings together.
+    pub(super) fn refuse(&mut self, problem: &str) {
+        self.problems.push(problem.to_owned());
     }
 
     fn path(&mut self, key: &str) -> Option<PathBuf> {
@@ -235,7 +264,8 @@ mod tests {
     #[test]
     fn a_public_address_must_be_wanted_and_confines_files() {
         let listen = "[server]\nlisten = \"0.0.0.0:1\"";
-        assert!(check(listen, &[]).unwrap_err().problems[0].contains("allow_public"));
+        let refused = check(listen, &[]).unwrap_err().problems;
+        assert!(refused.iter().any(|problem| problem.contains("allow_public")), "{refused:?}");
         let wanted = check(&format!("{listen}\nallow_public = true"), &[]).unwrap();
         assert_eq!(wanted.file_directories, Some(Vec::new()));
     }

@@ -13,8 +13,9 @@ use crate::serving::{ServedModel, ServingError};
 use crate::store::{Reader, StoreError};
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, HistorySource, Timestamp};
 
+use super::access::Caller;
 use super::blocking;
-use super::convert::{Page, check_rows, model_name, request_id, selector, time, wire_time};
+use super::convert::{Page, check_rows, model_name, selector, time, wire_time};
 use super::proto::{self, feature_block, feature_service_server::FeatureService};
 use super::status::{
     from_customer_id, from_serving, from_store, invalid, invalid_field, rpc_status,
@@ -74,8 +75,8 @@ impl FeatureService for Features {
         request: Request<proto::BatchGetFeaturesRequest>,
     ) -> Result<Response<proto::BatchGetFeaturesResponse>, Status> {
         let (app, fitted) = (Arc::clone(&self.app), Arc::clone(&self.fitted));
-        let id = request_id(&request);
-        blocking(move || get(&app, &fitted, request.into_inner(), id)).await.map(Response::new)
+        let caller = Caller::of(&request);
+        blocking(move || get(&app, &fitted, request.into_inner(), &caller)).await.map(Response::new)
     }
 }
 
@@ -115,10 +116,11 @@ fn get(
     app: &App,
     fitted: &FittedSchema,
     request: proto::BatchGetFeaturesRequest,
-    request_id: String,
+    caller: &Caller,
 ) -> Result<proto::BatchGetFeaturesResponse, Status> {
     let proto::BatchGetFeaturesRequest { customer_ids, as_of, model, selector, encoding } = request;
     check_rows("customer_ids", customer_ids.len())?;
+    caller.charge(customer_ids.len())?;
     let as_of = as_of.as_ref().map(time);
     let as_of = app.predictor().as_of(as_of).map_err(|error| from_serving(&error))?;
     let mut reader = app.store().reader().map_err(|error| from_store(&error))?;
@@ -142,7 +144,7 @@ fn get(
         last_line_time_micros: rows.last,
         as_of: Some(wire_time(as_of)),
         errors: rows.errors,
-        request_id,
+        request_id: caller.request_id().to_owned(),
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Code, Request, Response, Status};
 
+use crate::access::Principal;
 use crate::app::App;
 use crate::dataset::{ColumnType, InputColumn, InputSchema};
 use crate::repository::{
@@ -12,6 +13,7 @@ use crate::repository::{
 use crate::serving::{Selector, VersionState};
 use crate::training::Recipe;
 
+use super::access::{audit, caller};
 use super::blocking;
 use super::convert::{
     Page, required_alias, required_model, selector, version, wire_kind, wire_metric, wire_time,
@@ -19,7 +21,7 @@ use super::convert::{
 use super::drift;
 use super::proto::{self, model_service_server::ModelService};
 use super::repeat::once;
-use super::status::{from_repository, from_store, invalid_field, status};
+use super::status::{from_repository, invalid_field, status};
 
 /// Serves the repository.
 #[derive(Clone, Debug)]
@@ -84,21 +86,24 @@ impl ModelService for Models {
         &self,
         request: Request<proto::SetModelAliasRequest>,
     ) -> Result<Response<proto::ModelAlias>, Status> {
-        self.run(move |app| set_alias(app, &request.into_inner())).await
+        let caller = caller(&request);
+        self.run(move |app| set_alias(app, &caller, &request.into_inner())).await
     }
 
     async fn delete_model_alias(
         &self,
         request: Request<proto::DeleteModelAliasRequest>,
     ) -> Result<Response<proto::DeleteModelAliasResponse>, Status> {
-        self.run(move |app| delete_alias(app, &request.into_inner())).await
+        let caller = caller(&request);
+        self.run(move |app| delete_alias(app, &caller, &request.into_inner())).await
     }
 
     async fn delete_model_version(
         &self,
         request: Request<proto::DeleteModelVersionRequest>,
     ) -> Result<Response<proto::DeleteModelVersionResponse>, Status> {
-        self.run(move |app| delete_version(app, &request.into_inner())).await
+        let caller = caller(&request);
+        self.run(move |app| delete_version(app, &caller, &request.into_inner())).await
     }
 }
 
@@ -262,6 +267,7 @@ fn described(wire: proto::ModelVersion, manifest: Manifest) -> proto::ModelVersi
 
 fn set_alias(
     app: &App,
+    caller: &Principal,
     request: &proto::SetModelAliasRequest,
 ) -> Result<proto::ModelAlias, Status> {
     let name = required_model(&request.model)?;
@@ -277,7 +283,8 @@ fn set_alias(
         let target = repository(app).set_alias(&name, &alias, number, etag).map_err(fail)?;
         app.catalog().refresh().map_err(fail)?;
         let detail = format!("{alias} -> {number}");
-        audit(app, if passes { "alias.set" } else { "alias.force" }, &name, &detail)?;
+        let action = if passes { "alias.set" } else { "alias.force" };
+        audit(app, caller, action, (name.as_str(), &detail))?;
         let etag = repository(app).aliases(&name).map_err(fail)?.etag();
         Ok(wire_alias(&name, &alias, &target, etag))
     })
@@ -310,6 +317,7 @@ fn gate_not_passed(app: &App, name: &ModelName, number: Version) -> Status {
 
 fn delete_alias(
     app: &App,
+    caller: &Principal,
     request: &proto::DeleteModelAliasRequest,
 ) -> Result<proto::DeleteModelAliasResponse, Status> {
     let name = required_model(&request.model)?;
@@ -319,13 +327,14 @@ fn delete_alias(
         let fail = |error: RepositoryError| from_repository(&error);
         repository(app).delete_alias(&name, &alias, etag).map_err(fail)?;
         app.catalog().refresh().map_err(fail)?;
-        audit(app, "alias.delete", &name, alias.as_str())?;
+        audit(app, caller, "alias.delete", (name.as_str(), alias.as_str()))?;
         Ok(proto::DeleteModelAliasResponse {})
     })
 }
 
 fn delete_version(
     app: &App,
+    caller: &Principal,
     request: &proto::DeleteModelVersionRequest,
 ) -> Result<proto::DeleteModelVersionResponse, Status> {
     let name = required_model(&request.model)?;
@@ -334,14 +343,9 @@ fn delete_version(
         let deleted = repository(app).delete_version(&name, number);
         deleted.map_err(|error| from_repository(&error))?;
         app.catalog().forget(&name, number);
-        audit(app, "version.delete", &name, &number.to_string())?;
+        audit(app, caller, "version.delete", (name.as_str(), &number.to_string()))?;
         Ok(proto::DeleteModelVersionResponse {})
     })
-}
-
-fn audit(app: &App, action: &str, model: &ModelName, detail: &str) -> Result<(), Status> {
-    let recorded = app.control().record(action, model.as_str(), detail);
-    recorded.map_err(|error| from_store(&error))
 }
 
 fn wire_alias(

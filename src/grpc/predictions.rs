@@ -18,8 +18,8 @@ use crate::model::ModelKind;
 
 use self::answer::{churn_response, propensity_response, segments_response};
 use self::ask::{Asked, Head};
+use super::access::Caller;
 use super::blocking;
-use super::convert::request_id;
 use super::proto::{self, prediction_service_server::PredictionService};
 use super::status::{from_serving, invalid_field, rpc_status};
 
@@ -44,7 +44,7 @@ impl Predictions {
     async fn segments(
         &self,
         request: proto::AssignSegmentsRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::AssignSegmentsResponse, Status> {
         let proto::AssignSegmentsRequest {
             model,
@@ -57,10 +57,15 @@ impl Predictions {
         } = request;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Segments, move |app, asked| {
+        self.run((head, ModelKind::Segments), caller, move |app, asked, caller| {
             let answers = app.predictor().segments(&asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
-            segments_response(&asked, &answers, (all_distances, include_catalogue), &request_id)
+            segments_response(
+                &asked,
+                &answers,
+                (all_distances, include_catalogue),
+                caller.request_id(),
+            )
         })
         .await
     }
@@ -68,15 +73,15 @@ impl Predictions {
     async fn rfm(
         &self,
         request: proto::AssignRfmRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::AssignRfmResponse, Status> {
         let proto::AssignRfmRequest { model, selector, as_of, input } = request;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain: 0 };
-        self.run(head, ModelKind::Rfm, move |app, asked| {
+        self.run((head, ModelKind::Rfm), caller, move |app, asked, caller| {
             let answers = app.predictor().rfm(&asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
-            rfm::response(&asked, &answers, &request_id)
+            rfm::response(&asked, &answers, caller.request_id())
         })
         .await
     }
@@ -84,17 +89,17 @@ impl Predictions {
     async fn churn(
         &self,
         request: proto::PredictChurnRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::PredictChurnResponse, Status> {
         let proto::PredictChurnRequest { model, selector, as_of, explain, threshold, input } =
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Churn, move |app, asked| {
+        self.run((head, ModelKind::Churn), caller, move |app, asked, caller| {
             let answers = app.predictor().probabilities(ModelKind::Churn, &asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(churn_response(&asked, &answers, threshold, &request_id))
+            Ok(churn_response(&asked, &answers, threshold, caller.request_id()))
         })
         .await
     }
@@ -102,17 +107,17 @@ impl Predictions {
     async fn propensity(
         &self,
         request: proto::PredictPropensityRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::PredictPropensityResponse, Status> {
         let proto::PredictPropensityRequest { model, selector, as_of, explain, threshold, input } =
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Propensity, move |app, asked| {
+        self.run((head, ModelKind::Propensity), caller, move |app, asked, caller| {
             let answers = app.predictor().probabilities(ModelKind::Propensity, &asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(propensity_response(&asked, &answers, threshold, &request_id))
+            Ok(propensity_response(&asked, &answers, threshold, caller.request_id()))
         })
         .await
     }
@@ -120,25 +125,26 @@ impl Predictions {
     async fn forecasts(
         &self,
         request: proto::ForecastRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::ForecastResponse, Status> {
         let app = Arc::clone(&self.app);
-        blocking(move || forecast::answer(&app, request, &request_id)).await
+        blocking(move || forecast::answer(&app, request, &caller)).await
     }
 
     /// Small questions are answered at once, larger ones on a thread that may wait for the disk.
     async fn run<T: Send + 'static>(
         &self,
-        head: Head,
-        kind: ModelKind,
-        answer: impl FnOnce(&App, Asked) -> Result<T, Status> + Send + 'static,
+        (head, kind): (Head, ModelKind),
+        caller: Caller,
+        answer: impl FnOnce(&App, Asked, &Caller) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         let asked = ask::ask(head, kind, &self.app.config().currency)?;
+        caller.charge(asked.rows)?;
         if asked.rows <= INLINE_ROWS {
-            return answer(&self.app, asked);
+            return answer(&self.app, asked, &caller);
         }
         let app = Arc::clone(&self.app);
-        blocking(move || answer(&app, asked)).await
+        blocking(move || answer(&app, asked, &caller)).await
     }
 }
 
@@ -172,14 +178,14 @@ where
 /// The body of a streaming method: each item is answered by the method `$ask` of one call.
 macro_rules! answer_each {
     ($self:ident, $request:ident, $ask:ident, $item:ident, $answer:ident, $outcome:ident) => {{
-        let id = request_id(&$request);
+        let caller = Caller::of(&$request);
         let service = $self.clone();
         let answer = move |item: proto::$item| {
-            let (service, id) = (service.clone(), id.clone());
+            let (service, caller) = (service.clone(), caller.clone());
             async move {
                 let proto::$item { sequence, request } = item;
                 let answered = match request {
-                    Some(request) => service.$ask(request, id).await,
+                    Some(request) => service.$ask(request, caller).await,
                     None => Err(invalid_field("request", "expected a request in each item")),
                 };
                 let outcome = match answered {
@@ -205,40 +211,40 @@ impl PredictionService for Predictions {
         &self,
         request: Request<proto::AssignSegmentsRequest>,
     ) -> Result<Response<proto::AssignSegmentsResponse>, Status> {
-        let id = request_id(&request);
-        self.segments(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.segments(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn assign_rfm(
         &self,
         request: Request<proto::AssignRfmRequest>,
     ) -> Result<Response<proto::AssignRfmResponse>, Status> {
-        let id = request_id(&request);
-        self.rfm(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.rfm(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn predict_churn(
         &self,
         request: Request<proto::PredictChurnRequest>,
     ) -> Result<Response<proto::PredictChurnResponse>, Status> {
-        let id = request_id(&request);
-        self.churn(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.churn(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn predict_propensity(
         &self,
         request: Request<proto::PredictPropensityRequest>,
     ) -> Result<Response<proto::PredictPropensityResponse>, Status> {
-        let id = request_id(&request);
-        self.propensity(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.propensity(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn forecast(
         &self,
         request: Request<proto::ForecastRequest>,
     ) -> Result<Response<proto::ForecastResponse>, Status> {
-        let id = request_id(&request);
-        self.forecasts(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.forecasts(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn stream_assign_segments(

@@ -12,6 +12,7 @@ use crate::jobs::JobPayload;
 use crate::scoring::{ScoredModel, ScoringRequest, ScoringResult};
 use crate::store::{JobKind, JobRow};
 
+use super::access::{audit_job, caller};
 use super::blocking;
 use super::convert::{Page, check_request_id};
 use super::jobs::{self, JobHead, ListOf, Watched};
@@ -49,7 +50,13 @@ impl ScoringService for Scorings {
         &self,
         request: Request<proto::CreateScoringJobRequest>,
     ) -> Result<Response<proto::ScoringJob>, Status> {
-        self.run(move |app| create(app, request.into_inner())).await
+        let caller = caller(&request);
+        self.run(move |app| {
+            let job = create(app, request.into_inner())?;
+            audit_job(app, &caller, "scoring.create", (&job.output_uri, &job.job_id))?;
+            Ok(job)
+        })
+        .await
     }
 
     async fn get_scoring_job(
@@ -87,9 +94,15 @@ impl ScoringService for Scorings {
         &self,
         request: Request<proto::CancelScoringJobRequest>,
     ) -> Result<Response<proto::ScoringJob>, Status> {
+        let caller = caller(&request);
         let proto::CancelScoringJobRequest { job_id, request_id } = request.into_inner();
         check_request_id(&request_id)?;
-        self.run(move |app| Ok(wire(app, &jobs::cancel(app, JobKind::Scoring, &job_id)?))).await
+        self.run(move |app| {
+            let job = wire(app, &jobs::cancel(app, JobKind::Scoring, &job_id)?);
+            audit_job(app, &caller, "scoring.cancel", (&job.output_uri, &job.job_id))?;
+            Ok(job)
+        })
+        .await
     }
 }
 

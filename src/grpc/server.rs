@@ -8,11 +8,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
+use tower_layer::{Identity, Stack};
 
+use crate::access::FileError;
 use crate::app::App;
 
+use super::access::AccessLayer;
 use super::compression::{ENCODINGS, only_where_asked};
 use super::features::Features;
 use super::inference::Inference;
@@ -27,6 +30,7 @@ use super::proto::training_service_server::TrainingServiceServer;
 use super::proto::transaction_service_server::TransactionServiceServer;
 use super::proto::{self};
 use super::scoring::Scorings;
+use super::security::Security;
 use super::training::Trainings;
 use super::transactions::Transactions;
 
@@ -51,6 +55,7 @@ const SERVICES: [&str; 7] = [
 #[derive(Debug)]
 pub struct Server {
     app: Arc<App>,
+    security: Security,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -66,6 +71,9 @@ pub enum ServeError {
         /// The operating system's words.
         source: std::io::Error,
     },
+    /// A certificate or a file of credentials.
+    #[error(transparent)]
+    Security(#[from] FileError),
     /// The transport ended.
     #[error("the server broke off: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -75,16 +83,17 @@ pub enum ServeError {
 }
 
 impl Server {
-    /// Takes the configured address.
+    /// Reads certificates and credentials and takes the configured address.
     ///
     /// # Errors
-    /// When it is taken or not this machine's.
+    /// When a file does not hold, or when the address is taken or not this machine's.
     pub async fn bind(app: Arc<App>) -> Result<Self, ServeError> {
+        let security = Security::open(app.config())?;
         let address = app.config().listen;
         let fail = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
-        Ok(Self { app, listener, address })
+        Ok(Self { app, security, listener, address })
     }
 
     /// The address, with the port that was taken.
@@ -101,11 +110,11 @@ impl Server {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let Self { app, listener, .. } = self;
+        let Self { app, security, listener, .. } = self;
         app.start_jobs(app.config().job_workers);
         let refresher = tokio::spawn(refresh(Arc::clone(&app)));
         let (began, mut begun) = watch::channel(false);
-        let (router, health) = router(&app, begun.clone()).await?;
+        let (router, health) = router(&app, security.layer(&app), begun.clone()).await?;
         let stop = async move {
             shutdown.await;
             for service in SERVICES.iter().chain(&[""]) {
@@ -113,7 +122,8 @@ impl Server {
             }
             began.send_replace(true);
         };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = security.incoming(listener, app.config());
+        let _reloader = security.reload();
         let serving = router.serve_with_incoming_shutdown(incoming, stop);
         let drain = app.config().drain;
         let limit = async move {
@@ -139,9 +149,11 @@ impl Server {
 
 async fn router(
     app: &Arc<App>,
+    access: AccessLayer,
     stopping: watch::Receiver<bool>,
-) -> Result<(Router, tonic_health::server::HealthReporter), ServeError> {
-    let limit = app.config().max_message_bytes;
+) -> Result<(Router<Stack<AccessLayer, Identity>>, tonic_health::server::HealthReporter), ServeError>
+{
+    let (limit, reflected) = (app.config().max_message_bytes, app.config().reflection);
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
@@ -169,9 +181,10 @@ async fn router(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME)
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
+        .layer(access)
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .add_optional_service(reflected.then(|| reflection().build_v1()).transpose()?)
+        .add_optional_service(reflected.then(|| reflection().build_v1alpha()).transpose()?)
         .add_service(service!(TransactionServiceServer, Transactions::new(Arc::clone(app))))
         .add_service(service!(FeatureServiceServer, Features::new(Arc::clone(app))))
         .add_service(service!(TrainingServiceServer, Trainings::new(Arc::clone(app))))

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::access::{Exceeded, Principal, Role, Unauthenticated};
 use crate::app::PathNotAllowed;
 use crate::ingest::InvalidMapping;
 use crate::model::PredictError;
@@ -81,8 +82,9 @@ pub(super) fn code_of(reason: &str) -> Code {
         | "TOO_MANY_REFUSALS" => Code::FailedPrecondition,
         "REQUEST_ID_REUSED" | "OUTPUT_EXISTS" => Code::AlreadyExists,
         "ETAG_MISMATCH" => Code::Aborted,
-        "PATH_NOT_ALLOWED" => Code::PermissionDenied,
-        "OVERLOADED" | "MESSAGE_TOO_LARGE" => Code::ResourceExhausted,
+        "PATH_NOT_ALLOWED" | "PERMISSION_DENIED" => Code::PermissionDenied,
+        "UNAUTHENTICATED" => Code::Unauthenticated,
+        "RATE_LIMITED" | "OVERLOADED" | "MESSAGE_TOO_LARGE" => Code::ResourceExhausted,
         "SHUTTING_DOWN" => Code::Unavailable,
         "DEADLINE_EXCEEDED" => Code::DeadlineExceeded,
         "CANCELLED" => Code::Cancelled,
@@ -246,6 +248,30 @@ fn from_predict(error: &PredictError) -> Status {
 /// A message without the field that it begins with.
 pub(super) fn after_name(message: &str) -> &str {
     message.split_once(": ").map_or(message, |(_, problem)| problem)
+}
+
+/// Nobody who is known.
+pub(super) fn unauthenticated(error: &Unauthenticated) -> Status {
+    status(Code::Unauthenticated, "UNAUTHENTICATED", error.to_string())
+}
+
+/// Somebody who may not call this. Tells nothing of what the call was about.
+pub(super) fn permission_denied(principal: &Principal, path: &str, role: Option<Role>) -> Status {
+    let name = principal.name();
+    let message = match role {
+        Some(role) => format!("{name} may not call {path}; it needs the role {role}"),
+        None => format!("{path}: there is no such method here"),
+    };
+    status(Code::PermissionDenied, "PERMISSION_DENIED", message)
+}
+
+/// Somebody who sent too much.
+pub(super) fn rate_limited(exceeded: &Exceeded, principal: &Principal) -> Status {
+    let message = format!("{}: {exceeded}", principal.name());
+    let mut details = ErrorDetails::with_error_info("RATE_LIMITED", DOMAIN, HashMap::new());
+    details.add_quota_failure_violation(principal.name(), exceeded.to_string());
+    details.set_retry_info(Some(exceeded.retry_after));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 /// A file outside the allowed directories.

@@ -11,6 +11,7 @@ use crate::repository::{ModelName, RepositoryError};
 use crate::store::{JobKind, JobRow};
 use crate::training::{Recipe, TrainingRequest, TrainingResult};
 
+use super::access::{audit_job, caller};
 use super::blocking;
 use super::convert::{Page, check_request_id, required_model, time, wire_metric, wire_time};
 use super::jobs::{self, JobHead, ListOf, Watched};
@@ -46,7 +47,13 @@ impl TrainingService for Trainings {
         &self,
         request: Request<proto::CreateTrainingJobRequest>,
     ) -> Result<Response<proto::TrainingJob>, Status> {
-        self.run(move |app| create(app, request.into_inner())).await
+        let caller = caller(&request);
+        self.run(move |app| {
+            let job = create(app, request.into_inner())?;
+            audit_job(app, &caller, "training.create", (&job.model, &job.job_id))?;
+            Ok(job)
+        })
+        .await
     }
 
     async fn get_training_job(
@@ -85,9 +92,15 @@ impl TrainingService for Trainings {
         &self,
         request: Request<proto::CancelTrainingJobRequest>,
     ) -> Result<Response<proto::TrainingJob>, Status> {
+        let caller = caller(&request);
         let proto::CancelTrainingJobRequest { job_id, request_id } = request.into_inner();
         check_request_id(&request_id)?;
-        self.run(move |app| Ok(wire(app, &jobs::cancel(app, JobKind::Training, &job_id)?))).await
+        self.run(move |app| {
+            let job = wire(app, &jobs::cancel(app, JobKind::Training, &job_id)?);
+            audit_job(app, &caller, "training.cancel", (&job.model, &job.job_id))?;
+            Ok(job)
+        })
+        .await
     }
 }
 

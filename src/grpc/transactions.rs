@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::app::App;
 use crate::store::JobKind;
 
+use super::access::{audit_job, caller};
 use super::blocking;
 use super::convert::{Page, check_request_id};
 use super::jobs::{self, ListOf, Watched};
@@ -55,7 +56,13 @@ impl TransactionService for Transactions {
         &self,
         request: Request<proto::ImportTransactionsRequest>,
     ) -> Result<Response<proto::ImportJob>, Status> {
-        self.run(move |app| import::create(app, request.into_inner())).await
+        let caller = caller(&request);
+        self.run(move |app| {
+            let job = import::create(app, request.into_inner())?;
+            audit_job(app, &caller, "import.create", (&job.source_uri, &job.job_id))?;
+            Ok(job)
+        })
+        .await
     }
 
     async fn get_import_job(
@@ -95,10 +102,15 @@ impl TransactionService for Transactions {
         &self,
         request: Request<proto::CancelImportJobRequest>,
     ) -> Result<Response<proto::ImportJob>, Status> {
+        let caller = caller(&request);
         let proto::CancelImportJobRequest { job_id, request_id } = request.into_inner();
         check_request_id(&request_id)?;
-        self.run(move |app| Ok(import::wire(app, &jobs::cancel(app, JobKind::Import, &job_id)?)))
-            .await
+        self.run(move |app| {
+            let job = import::wire(app, &jobs::cancel(app, JobKind::Import, &job_id)?);
+            audit_job(app, &caller, "import.cancel", (&job.source_uri, &job.job_id))?;
+            Ok(job)
+        })
+        .await
     }
 
     async fn get_customer(
@@ -112,6 +124,7 @@ impl TransactionService for Transactions {
         &self,
         request: Request<proto::EraseCustomerRequest>,
     ) -> Result<Response<proto::EraseCustomerResponse>, Status> {
-        self.run(move |app| customer::erase(app, &request.into_inner())).await
+        let caller = caller(&request);
+        self.run(move |app| customer::erase(app, &caller, &request.into_inner())).await
     }
 }

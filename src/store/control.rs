@@ -8,11 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::transaction::Timestamp;
 
 use super::StoreError;
-use super::audit::AuditEntry;
+use super::audit::{AuditEntry, Change};
 use super::database::Database;
 use super::job::{JobFailure, JobFilter, JobId, JobKind, JobRow, JobState, NewJob};
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE job (
         job_id TEXT PRIMARY KEY,
         kind TEXT NOT NULL,
@@ -50,7 +51,11 @@ const MIGRATIONS: &[&str] = &["
         subject TEXT NOT NULL,
         detail TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    ALTER TABLE audit ADD COLUMN who TEXT NOT NULL DEFAULT '';
+",
+];
 
 const COLUMNS: &str = "job_id, kind, subject, payload, request_id, state, stage, fraction, attempt, \
      created_at, started_at, ended_at, cancel_requested, failure, result, fingerprint";
@@ -346,11 +351,12 @@ impl ControlStore {
     ///
     /// # Errors
     /// When the medium fails.
-    pub fn record(&self, action: &str, subject: &str, detail: &str) -> Result<(), StoreError> {
+    pub fn record(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        let Change { who, action, subject, detail } = *change;
         self.write(|connection| {
             connection.execute(
-                "INSERT INTO audit (at, action, subject, detail) VALUES (?1, ?2, ?3, ?4)",
-                params![Timestamp::now().micros(), action, subject, detail],
+                "INSERT INTO audit (at, who, action, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![Timestamp::now().micros(), who, action, subject, detail],
             )
         })?;
         Ok(())
@@ -363,7 +369,8 @@ impl ControlStore {
     pub fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.write(|connection| {
             let mut select = connection.prepare_cached(
-                "SELECT at, action, subject, detail FROM audit ORDER BY audit_id DESC LIMIT ?1",
+                "SELECT at, action, subject, detail, who FROM audit
+                 ORDER BY audit_id DESC LIMIT ?1",
             )?;
             let entries = select.query_map([limit], |row| {
                 Ok(AuditEntry {
@@ -371,6 +378,7 @@ impl ControlStore {
                     action: row.get(1)?,
                     subject: row.get(2)?,
                     detail: row.get(3)?,
+                    who: row.get(4)?,
                 })
             })?;
             entries.collect()

@@ -15,6 +15,7 @@ use crate::training::{Measure, Recipe};
 use crate::transaction::ShopClock;
 
 use super::answer::served_by;
+use crate::grpc::access::Caller;
 use crate::grpc::convert::{
     MOST_ROWS, model_name, selector, series_key, wire_series_key, wire_time,
 };
@@ -31,7 +32,7 @@ const MOST_SUMS: usize = 1_000;
 pub(super) fn answer(
     app: &App,
     request: proto::ForecastRequest,
-    request_id: &str,
+    caller: &Caller,
 ) -> Result<proto::ForecastResponse, Status> {
     let proto::ForecastRequest {
         model,
@@ -61,7 +62,9 @@ pub(super) fn answer(
         }
         _ => series.into_iter().map(series_key).collect(),
     };
-    check_size(asked.len().saturating_add(sums.len()), horizon, levels.len())?;
+    let asked_for = asked.len().saturating_add(sums.len());
+    check_size(asked_for, horizon, levels.len())?;
+    caller.charge(asked_for)?;
     let sums = sum_up(fitted, sums, horizon, &levels)?;
     let (found, errors) = split_known(&asked, &known);
     inference.input_done();
@@ -81,7 +84,7 @@ pub(super) fn answer(
     let seen = starts.start_of(fitted.end_period(), clock);
     let newest_line = app.predictor().newest_line().map_err(fail)?;
     Ok(proto::ForecastResponse {
-        served_by: Some(served_by(manifest, Some(seen), newest_line, request_id)),
+        served_by: Some(served_by(manifest, Some(seen), newest_line, caller.request_id())),
         period_starts: period_starts(starts, fitted.end_period(), horizon, clock),
         series: in_order(&asked, &answered),
         errors,

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 use tonic::Status;
 
+use crate::access::Principal;
 use crate::app::App;
 use crate::store::{NamedAttributes, Reader, StoreError};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, Money, OrderKey, Quantity, Timestamp,
 };
 
+use crate::grpc::access::audit;
 use crate::grpc::convert::{Page, customer, wire_line, wire_time};
 use crate::grpc::proto;
 use crate::grpc::repeat::once;
@@ -110,6 +112,7 @@ fn lines(
 /// Removes every line of a customer. The audit names the hash of the key, not the key.
 pub(super) fn erase(
     app: &App,
+    caller: &Principal,
     request: &proto::EraseCustomerRequest,
 ) -> Result<proto::EraseCustomerResponse, Status> {
     let id = customer("customer_id", &request.customer_id)?;
@@ -117,7 +120,7 @@ pub(super) fn erase(
         let fail = |error: StoreError| from_store(&error);
         let lines_erased = app.store().erase(&id).map_err(fail)?;
         let detail = format!("{lines_erased} lines");
-        app.control().record("customer.erase", &hashed(&id), &detail).map_err(fail)?;
+        audit(app, caller, "customer.erase", (&hashed(&id), &detail))?;
         let erase_time = Some(wire_time(Timestamp::now()));
         Ok(proto::EraseCustomerResponse { lines_erased, erase_time })
     })

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod client;
+mod credentials;
 mod customers;
 mod demo;
 mod evaluation;
@@ -15,6 +16,7 @@ mod forecast;
 mod import;
 mod job;
 mod jobs;
+mod keys;
 mod models;
 mod output;
 mod predict;
@@ -110,6 +112,11 @@ enum Command {
     /// Show or erase what is stored of a customer
     #[command(after_help = "Example:\n  patron customers show 17850")]
     Customers(Remote<customers::CustomersArgs>),
+    /// Make, list and revoke API keys
+    #[command(
+        after_help = "Example:\n  patron keys create --name till --role predict,read --expires 90d > till.key"
+    )]
+    Keys(keys::KeysArgs),
     /// Write the transactions of a shop whose truth is known, and the truth
     #[command(
         after_help = "Example:\n  patron simulate --customers 10000 --months 24 --output shop"
@@ -179,6 +186,7 @@ impl Command {
             Self::Models(remote) => remote.run(models::run).await,
             Self::Jobs(remote) => remote.run(jobs::run).await,
             Self::Customers(remote) => remote.run(customers::run).await,
+            Self::Keys(args) => keys::run(args),
             Self::Simulate(args) => simulate::run(args).await,
         }
     }

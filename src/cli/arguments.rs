@@ -1,6 +1,7 @@
 //! Texts of the command line, checked before anything connects.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::grpc::proto::{ModelSelector, SeriesKey, model_selector::Choice};
 use crate::transaction::{CustomerId, Timestamp};
@@ -23,20 +24,36 @@ impl InvalidArgument {
     }
 }
 
-/// Where a server is: `http://host:port`.
+/// Where a server is: `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct ServerAddress(String);
 
 impl ServerAddress {
-    /// Reads `http://host:port` or `host:port`.
+    /// Reads an address; one without a scheme is spoken to in clear text.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidArgument> {
-        let refused = || InvalidArgument::new("--endpoint", "http://HOST:PORT or HOST:PORT", text);
-        let place = text.strip_prefix("http://").unwrap_or(text);
+        let expected = "http://HOST:PORT, https://HOST:PORT or HOST:PORT";
+        let refused = || InvalidArgument::new("--endpoint", expected, text);
+        let (scheme, place) = text.split_once("://").unwrap_or(("http", text));
         let place = place.strip_suffix('/').unwrap_or(place);
         let (host, port) = place.rsplit_once(':').ok_or_else(refused)?;
+        let is_scheme = matches!(scheme, "http" | "https");
         let is_host = !host.is_empty() && !host.contains(['/', '@', ' ']);
         let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
-        if is_host && is_port { Ok(Self(format!("http://{place}"))) } else { Err(refused()) }
+        let holds = is_scheme && is_host && is_port;
+        if holds { Ok(Self(format!("{scheme}://{place}"))) } else { Err(refused()) }
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    /// Whether it is on this machine, as far as the address tells.
+    pub(super) fn is_loopback(&self) -> bool {
+        let place = self.0.split_once("://").map_or("", |(_, place)| place);
+        let host = place.rsplit_once(':').map_or("", |(host, _)| host);
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
     /// The address as a URL.
@@ -191,11 +208,15 @@ mod tests {
             ("127.0.0.1:50051", "http://127.0.0.1:50051"),
             ("http://shop.example:80/", "http://shop.example:80"),
             ("[::1]:50051", "http://[::1]:50051"),
+            ("https://shop.example:443", "https://shop.example:443"),
         ] {
             assert_eq!(ServerAddress::parse(text).unwrap().as_str(), expected);
         }
-        for text in ["", "localhost", "https://a:1", "a:0", "a:99999", ":50051", "http://a/b:1"] {
+        for text in ["", "localhost", "ftp://a:1", "a:0", "a:99999", ":50051", "http://a/b:1"] {
             assert!(ServerAddress::parse(text).is_err(), "{text}");
+        }
+        for (text, local) in [("[::1]:1", true), ("https://localhost:1", true), ("a:1", false)] {
+            assert_eq!(ServerAddress::parse(text).unwrap().is_loopback(), local, "{text}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::telemetry;
 
 use super::arguments::ServerAddress;
 use super::client::Services;
+use super::credentials::Credentials;
 use super::exit::Failure;
 use super::output::{Format, Output, note};
 use super::serve::bind;
@@ -109,7 +110,8 @@ async fn show(
 ) -> Result<(), Failure> {
     let mut output = Output::new(Format::Text);
     output.line(format_args!("listening on {address}, files in {}", directory.path()))?;
-    let services = Services::connect(&ServerAddress::parse(&address.to_string())?).await?;
+    let address_of_server = ServerAddress::parse(&address.to_string())?;
+    let services = Services::connect(&address_of_server, &Credentials::default()).await?;
     let mut tour = Tour { directory, services, output };
     tour.import().await?;
     tour.train().await?;

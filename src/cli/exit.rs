@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use tonic::Status;
 
+use crate::access::FileError;
 use crate::config::InvalidConfig;
 
 use super::arguments::InvalidArgument;
@@ -81,6 +82,9 @@ pub(super) enum Failure {
     /// Standard output, or a file of ours.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
+    /// The file of API keys.
+    #[error(transparent)]
+    Keys(#[from] FileError),
     /// The configuration.
     #[error(transparent)]
     Configuration(#[from] InvalidConfig),
@@ -108,7 +112,7 @@ impl Failure {
             Self::Status(_) | Self::Refused(_) => Exit::Refused,
             Self::Unreachable { .. } | Self::Broken(_) => Exit::Unreachable,
             Self::Usage(_) => Exit::Usage,
-            Self::Data { .. } => Exit::Data,
+            Self::Data { .. } | Self::Keys(_) => Exit::Data,
             Self::Output(_) => Exit::Output,
             Self::Configuration(_) => Exit::Configuration,
             Self::Interrupted(_) => Exit::Interrupted,

@@ -131,6 +131,10 @@ mod every_method;
 #[path = "it/server.rs"]
 mod server;
 
+/// Encryption, credentials, roles, rate limits.
+#[path = "it/security.rs"]
+mod security;
+
 /// Properties of the feature function.
 #[path = "it/features.rs"]
 mod features;

@@ -30,8 +30,10 @@ COLUMNS = {
 class Server:
     """A server process on a directory of its own; it keeps its port over restarts."""
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, **settings: object) -> None:
+        """Settings are called as their variables: ``tls_certificate`` is PATRON_TLS_CERTIFICATE."""
         self.directory = directory
+        self.settings = {f"PATRON_{key.upper()}": str(value) for key, value in settings.items()}
         self.address = "127.0.0.1:0"
         self.process: subprocess.Popen[str] | None = None
         shutil.copytree(ROOT / "models", directory / "models")
@@ -48,7 +50,11 @@ class Server:
         flat = [str(part) for pair in arguments.items() for part in pair]
         with (self.directory / "log").open("a") as log:
             self.process = subprocess.Popen(
-                [str(BINARY), "serve", *flat], stdout=subprocess.PIPE, stderr=log, text=True
+                [str(BINARY), "serve", *flat],
+                env={**os.environ, **self.settings},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):

@@ -56,15 +56,15 @@ impl Predictions {
             input,
         } = request;
         let input = input.map(ask::Input::from);
-        let head = Head { model, selector, input, as_of, explain };
-        self.run((head, ModelKind::Segments), caller, move |app, asked, caller| {
+        let head = Head { caller, model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Segments, move |app, asked| {
             let answers = app.predictor().segments(&asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
             segments_response(
                 &asked,
                 &answers,
                 (all_distances, include_catalogue),
-                caller.request_id(),
+                asked.caller.request_id(),
             )
         })
         .await
@@ -77,11 +77,11 @@ impl Predictions {
     ) -> Result<proto::AssignRfmResponse, Status> {
         let proto::AssignRfmRequest { model, selector, as_of, input } = request;
         let input = input.map(ask::Input::from);
-        let head = Head { model, selector, input, as_of, explain: 0 };
-        self.run((head, ModelKind::Rfm), caller, move |app, asked, caller| {
+        let head = Head { caller, model, selector, input, as_of, explain: 0 };
+        self.run(head, ModelKind::Rfm, move |app, asked| {
             let answers = app.predictor().rfm(&asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
-            rfm::response(&asked, &answers, caller.request_id())
+            rfm::response(&asked, &answers, asked.caller.request_id())
         })
         .await
     }
@@ -95,11 +95,11 @@ impl Predictions {
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
-        let head = Head { model, selector, input, as_of, explain };
-        self.run((head, ModelKind::Churn), caller, move |app, asked, caller| {
+        let head = Head { caller, model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Churn, move |app, asked| {
             let answers = app.predictor().probabilities(ModelKind::Churn, &asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(churn_response(&asked, &answers, threshold, caller.request_id()))
+            Ok(churn_response(&asked, &answers, threshold, asked.caller.request_id()))
         })
         .await
     }
@@ -113,11 +113,11 @@ impl Predictions {
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
-        let head = Head { model, selector, input, as_of, explain };
-        self.run((head, ModelKind::Propensity), caller, move |app, asked, caller| {
+        let head = Head { caller, model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Propensity, move |app, asked| {
             let answers = app.predictor().probabilities(ModelKind::Propensity, &asked.question);
             let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(propensity_response(&asked, &answers, threshold, caller.request_id()))
+            Ok(propensity_response(&asked, &answers, threshold, asked.caller.request_id()))
         })
         .await
     }
@@ -134,17 +134,16 @@ impl Predictions {
     /// Small questions are answered at once, larger ones on a thread that may wait for the disk.
     async fn run<T: Send + 'static>(
         &self,
-        (head, kind): (Head, ModelKind),
-        caller: Caller,
-        answer: impl FnOnce(&App, Asked, &Caller) -> Result<T, Status> + Send + 'static,
+        head: Head,
+        kind: ModelKind,
+        answer: impl FnOnce(&App, Asked) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         let asked = ask::ask(head, kind, &self.app.config().currency)?;
-        caller.charge(asked.rows)?;
         if asked.rows <= INLINE_ROWS {
-            return answer(&self.app, asked, &caller);
+            return answer(&self.app, asked);
         }
         let app = Arc::clone(&self.app);
-        blocking(move || answer(&app, asked, &caller)).await
+        blocking(move || answer(&app, asked)).await
     }
 }
 

@@ -1,0 +1,124 @@
+//! Rates and connections that are bounded.
+
+use std::time::{Duration, Instant};
+
+use patron::access::Role;
+use patron::grpc::proto::feature_service_client::FeatureServiceClient;
+use patron::grpc::proto::{BatchGetFeaturesRequest, BatchGetFeaturesResponse};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tonic::{Code, Response, Status};
+use tonic_types::StatusExt as _;
+
+use super::door::{Caller, Door};
+use crate::app::PATIENCE;
+use crate::failure::reason;
+
+#[tokio::test]
+async fn a_noisy_principal_stops_no_other() {
+    let door = Door::open(&[("access.calls_per_second", "20")]).await;
+    let noisy = door.add_key("noisy", &[Role::Read]);
+    let also_noisy = door.add_key("noisy", &[Role::Read]);
+    let quiet = door.add_key("quiet", &[Role::Read]);
+    door.until_known(&quiet).await;
+    let (noisy, also_noisy, quiet) =
+        (door.caller(&noisy).await, door.caller(&also_noisy).await, door.caller(&quiet).await);
+    let start = Instant::now();
+    let (mut answered, mut refused) = (0_u32, None);
+    for turn in 0..200 {
+        // Two keys of one principal share its limit.
+        let caller = if turn % 2 == 0 { &noisy } else { &also_noisy };
+        match caller.list().await {
+            Ok(_) => answered += 1,
+            Err(status) => refused = Some(status),
+        }
+    }
+    let allowed = 20.0 + 20.0 * start.elapsed().as_secs_f64() + 1.0;
+    assert!(f64::from(answered) <= allowed, "{answered} of {allowed}");
+    assert!(quiet.list().await.is_ok());
+    let refused = refused.expect("200 calls at once are too many");
+    assert_eq!(
+        (refused.code(), reason(&refused)),
+        (Code::ResourceExhausted, "RATE_LIMITED".into())
+    );
+    let details = refused.get_error_details();
+    assert_eq!(details.quota_failure().unwrap().violations[0].subject, "noisy");
+    let wait = details.retry_info().unwrap().retry_delay.unwrap();
+    assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
+    tokio::time::sleep(wait + Duration::from_millis(20)).await;
+    assert!(noisy.list().await.is_ok(), "after the told delay a call is let in");
+}
+
+async fn features(
+    caller: &Caller,
+    rows: usize,
+) -> Result<Response<BatchGetFeaturesResponse>, Status> {
+    let customer_ids = (0..rows).map(|row| format!("c{row}")).collect();
+    let request = BatchGetFeaturesRequest { customer_ids, ..Default::default() };
+    let mut client = FeatureServiceClient::new(caller.channel.clone());
+    client.batch_get_features(caller.request(request)).await
+}
+
+#[tokio::test]
+async fn rows_are_counted_beside_calls() {
+    let door = Door::open(&[("access.rows_per_second", "100")]).await;
+    let (noisy, quiet) =
+        (door.add_key("noisy", &[Role::Read]), door.add_key("quiet", &[Role::Read]));
+    door.until_known(&quiet).await;
+    let (noisy, quiet) = (door.caller(&noisy).await, door.caller(&quiet).await);
+    assert!(
+        features(&noisy, 600).await.is_ok(),
+        "a question larger than a second's worth is answered"
+    );
+    let refused = features(&noisy, 1).await.unwrap_err();
+    assert_eq!(reason(&refused), "RATE_LIMITED");
+    assert!(refused.message().contains("access.rows_per_second"), "{refused:?}");
+    let wait = refused.get_error_details().retry_info().unwrap().retry_delay.unwrap();
+    assert!((Duration::from_secs(3)..Duration::from_secs(6)).contains(&wait), "{wait:?}");
+    assert!(noisy.list().await.is_ok(), "calls without rows go on");
+    assert!(features(&quiet, 50).await.is_ok());
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_slow_ones_hold_up_no_other() {
+    let door = Door::open(&[("server.max_connections", "4")]).await;
+    let key = door.add_key("somebody", &[Role::Read]);
+    door.until_known(&key).await;
+    // Two callers who never begin the handshake.
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(door.address).await.unwrap());
+    }
+    let first = door.caller(&key).await;
+    assert!(first.list().await.is_ok());
+    super::door::until(async || {
+        let Ok(mut one_more) = TcpStream::connect(door.address).await else { return false };
+        let mut byte = [0];
+        let closed = tokio::time::timeout(Duration::from_millis(200), one_more.read(&mut byte));
+        match closed.await {
+            Ok(ended) => ended.is_err() || ended.unwrap() == 0,
+            Err(_) => {
+                silent_for_ever(one_more);
+                false
+            }
+        }
+    })
+    .await;
+    assert!(first.list().await.is_ok(), "open connections go on");
+    // The handshake has a time limit, which gives the places back.
+    let freed = async {
+        while door.channel(None).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, freed).await.expect("places come free");
+    drop(silent);
+}
+
+/// Keeps a place taken without a word.
+fn silent_for_ever(stream: TcpStream) {
+    tokio::spawn(async move {
+        let _stream = stream;
+        std::future::pending::<()>().await;
+    });
+}

@@ -110,7 +110,7 @@ class Unauthenticated(PatronError):
 
 
 class ResourceExhausted(PatronError):
-    """Too much work at once, or a message that is too large."""
+    """Too much work at once, more than the caller may send, or a message that is too large."""
 
 
 class FailedPrecondition(PatronError):

@@ -18,7 +18,7 @@ pub(crate) struct Pair {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -34,7 +34,7 @@ impl Authority {
 
     /// A certificate of a URI, as service meshes give them.
     pub(crate) fn issue_uri(&self, uri: &str) -> Pair {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
         self.sign(params)
     }

@@ -31,7 +31,7 @@ fn keys_are_made_listed_and_revoked() {
     let file = directory.path().join("keys.toml");
     let file = file.to_str().unwrap();
     let keys = |arguments: &[&str]| {
-        let all = [&["keys"], arguments, &["--keys-file", file]].concat();
+        let all = [&["keys"][..], arguments, &["--keys-file", file]].concat();
         patron(&all)
     };
     let made = keys(&["create", "--name", "till", "--role", "predict,read", "--expires", "90d"]);

@@ -50,19 +50,18 @@ async fn neither_secrets_nor_customers_stand_in_the_log() {
     let roles = vec![Role::Admin];
     let (key, secret) = patron::access::ApiKey::generate("boss".into(), roles, None).unwrap();
     KeysFile { keys: vec![key], ..KeysFile::default() }.write(&keys).unwrap();
-    let log = std::fs::File::options().create(true).append(true);
-    let log = log.clone().open(directory.path().join("log.txt")).unwrap();
+    let log = std::fs::File::create(directory.path().join("log.txt")).unwrap();
     let mut command = serve(directory.path(), &["--log-filter", "trace", "--as-of", "latest"]);
     command.env("PATRON_ACCESS_KEYS_FILE", &keys).stderr(log);
     let process = Process::run(&mut command).await;
     let boss = Caller::new(process.clients.channel.clone(), Some(secret.reveal()));
     let customer = "r1-marked-customer";
     let line = TransactionLine {
-        customer_id: Some(customer.to_owned()),
+        customer_id: customer.to_owned(),
         product_id: "p1".to_owned(),
-        quantity_thousandths: 1_000,
-        unit_price_micros: 1_000_000,
-        occurred_time: Some(crate::app::instant("2011-06-01")),
+        quantity_thousandths: Some(1_000),
+        unit_price_micros: Some(1_000_000),
+        occurred_at: Some(crate::app::instant("2011-06-01")),
         ..Default::default()
     };
     let mut transactions = TransactionServiceClient::new(boss.channel.clone());

@@ -17,8 +17,7 @@ def make_key(file, name, *roles):
     command = [BINARY, "keys", "create", "--keys-file", file, "--output", "json"]
     made = subprocess.run(
         [*map(str, command), "--name", name, "--role", ",".join(roles)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=True,
     )
     return json.loads(made.stdout)["secret"]
@@ -40,7 +39,8 @@ def guarded(tmp_path_factory):
         path.chmod(0o600)
     keys = directory / "keys.toml"
     secrets = {role: make_key(keys, f"{role}-desk", role) for role in ("read", "train", "admin")}
-    keys.write_text(keys.read_text() + '\n[[certificate]]\nname = "till.example"\nroles = ["read"]\n')
+    till = '[[certificate]]\nname = "till.example"\nroles = ["read"]\n'
+    keys.write_text(f"{keys.read_text()}\n{till}")
     settings = {key: path for key, (path, _) in files.items()}
     running = Server(directory, access_keys_file=keys, **settings).start()
     port = running.address.rsplit(":", 1)[1]

@@ -1,7 +1,7 @@
 //! What a command shows to a server: certificates and an API key.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -158,7 +158,7 @@ impl Interceptor for Bearer {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::data(path, error))
 }
 

@@ -13,8 +13,9 @@ pub use self::bootstrap::{
     MeasureDifference, MeasureInterval, WeightedRanking,
 };
 pub use self::classification::{
-    DecileGain, ReliabilityBin, average_precision, brier_score, cumulative_gain,
+    DecileGain, ReliabilityBin, ScoreBin, average_precision, brier_score, cumulative_gain,
     expected_calibration_error, gains_and_lift, ks_statistic, log_loss, reliability_bins, roc_auc,
+    score_histogram,
 };
 pub use self::clustering::{adjusted_rand_index, inertia, silhouette_score};
 pub use self::drift::{

@@ -39,7 +39,8 @@ pub use self::forecast::{
 pub use self::preprocessing::{ColumnChoice, Standardizer, Transform};
 pub use self::probability::{Contribution, Prior, Probability};
 pub use self::rfm::{
-    RfmAssignment, RfmBand, RfmEdges, RfmEstimator, RfmModel, RfmNaming, RfmSegment, RfmSize,
+    RfmAssignment, RfmBand, RfmEdges, RfmEstimator, RfmModel, RfmNaming, RfmProfile, RfmSegment,
+    RfmSize,
 };
 pub use self::segments::{
     ClusterCount, Segment, SegmentAssignment, SegmentsAlgorithm, SegmentsEstimator, SegmentsModel,

@@ -5,6 +5,7 @@
 //! so that no two outcomes overlap (see [`Timeline`]). A version is registered whatever its
 //! quality, with its evaluation; it becomes the champion only when the gate lets it.
 
+mod backtests;
 mod drift;
 mod error;
 mod evaluation;
@@ -25,7 +26,8 @@ pub use self::drift::{
 pub use self::error::TrainingError;
 pub use self::evaluation::{
     Evaluation, FoldEvaluation, ForecastEvaluation, ProbabilityEvaluation, RfmEvaluation,
-    SegmentsEvaluation, SeriesEvaluation, SliceEvaluation, SnapshotEvaluation, StepEvaluation,
+    SegmentsEvaluation, SeriesEvaluation, SeriesExample, SliceEvaluation, SnapshotEvaluation,
+    StepEvaluation,
 };
 pub use self::panel::SeriesTableError;
 pub use self::recipe::{

@@ -6,9 +6,11 @@
 //! order of rows.
 
 mod gains;
+mod histogram;
 mod reliability;
 
 pub use self::gains::{DecileGain, cumulative_gain, gains_and_lift};
+pub use self::histogram::{ScoreBin, score_histogram};
 pub(super) use self::reliability::calibration_error_of;
 pub use self::reliability::{ReliabilityBin, expected_calibration_error, reliability_bins};
 

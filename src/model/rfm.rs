@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::edges::{RfmBand, RfmEdges};
 pub use self::naming::{RfmNaming, RfmSegment};
 use super::preprocessing::{check_columns, locate_columns};
+use super::segments::median;
 use super::{Estimator, FitError, FitRun, Model, PredictError};
 use crate::dataset::FeatureMatrix;
 
@@ -58,6 +59,17 @@ pub struct RfmSize {
     pub size: u64,
     /// Its share of the training rows, 0 to 1.
     pub share: f64,
+}
+
+/// What the customers of a segment have in common.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RfmProfile {
+    /// The segment.
+    pub segment: RfmSegment,
+    /// Medians of recency, frequency and monetary value.
+    pub medians: [f64; 3],
+    /// Their share of all monetary value; `None` when all of it is not above zero.
+    pub monetary_share: Option<f64>,
 }
 
 /// Where a customer belongs.
@@ -163,6 +175,28 @@ impl RfmModel {
     /// The segments that had training customers, in the order of [`RfmSegment::ALL`].
     pub fn sizes(&self) -> &[RfmSize] {
         &self.sizes
+    }
+
+    /// The profiles of the segments that have rows in `data`, in the order of
+    /// [`RfmSegment::ALL`].
+    ///
+    /// # Errors
+    /// When the columns are not those of the fit, or a value is missing.
+    pub fn profiles(&self, data: &FeatureMatrix) -> Result<Vec<RfmProfile>, PredictError> {
+        let answers = self.predict(data)?;
+        let total: f64 = answers.iter().map(|answer| answer.monetary.value).sum();
+        let profile = |segment: RfmSegment| {
+            let rows = || answers.iter().filter(move |answer| answer.segment == segment);
+            let spent: f64 = rows().map(|answer| answer.monetary.value).sum();
+            let medians = [
+                median(rows().map(|answer| answer.recency.value).collect())?,
+                median(rows().map(|answer| answer.frequency.value).collect())?,
+                median(rows().map(|answer| answer.monetary.value).collect())?,
+            ];
+            let monetary_share = (total > 0.0).then(|| spent / total);
+            Some(RfmProfile { segment, medians, monetary_share })
+        };
+        Ok(RfmSegment::ALL.into_iter().filter_map(profile).collect())
     }
 
     /// The answer for a row, or the place of the column whose value is missing.

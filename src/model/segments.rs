@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::choice::{Tried, elbow};
 
 use self::points::Points;
+pub(super) use self::profile::median;
 use super::preprocessing::{ColumnChoice, Standardizer};
 use super::probability::{Contribution, strongest};
 use super::{Estimator, FitError, FitRun, Model, PredictError};
@@ -205,6 +206,12 @@ impl SegmentsModel {
         self.standardizer.column_names()
     }
 
+    /// The mean of all training rows in raw units, per chosen column; a geometric mean where a
+    /// logarithm was taken.
+    pub fn average(&self) -> Vec<f64> {
+        self.standardizer.invert(&vec![0.0; self.standardizer.width()])
+    }
+
     /// The segments; those of the previous version first and in its order, new ones by size.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
@@ -271,7 +278,9 @@ impl SegmentsModel {
         strongest(columns.zip(squares).map(contribution).collect(), top)
     }
 
-    fn centres(&self) -> std::slice::ChunksExact<'_, f64> {
+    /// The centres in standard deviations from the mean of all training rows, in the order of the
+    /// segments and of [`SegmentsModel::column_names`].
+    pub fn centres(&self) -> std::slice::ChunksExact<'_, f64> {
         self.centres.chunks_exact(self.standardizer.width().max(1))
     }
 

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::SeriesKey;
 use crate::metrics::{
-    CalibrationLine, DecileGain, MeasureDifference, MeasureInterval, ReliabilityBin,
+    CalibrationLine, DecileGain, MeasureDifference, MeasureInterval, ReliabilityBin, ScoreBin,
     average_precision, brier_score, expected_calibration_error, gains_and_lift, ks_statistic,
     log_loss, reliability_bins, roc_auc,
 };
 use crate::model::{
-    CalibrationTrial, ColumnEvidence, DependenceCurve, RfmNaming, RfmSize, Rule, Segment, Tried,
+    CalibrationTrial, ColumnEvidence, DependenceCurve, RfmNaming, RfmProfile, RfmSize, Rule,
+    Segment, Tried,
 };
 use crate::repository::Metric;
 use crate::transaction::Timestamp;
@@ -81,6 +82,9 @@ pub struct ProbabilityEvaluation {
     pub reliability: Vec<ReliabilityBin>,
     /// Gain and cumulative lift by decile.
     pub gains: Vec<DecileGain>,
+    /// How many rows got which probability.
+    #[serde(default)]
+    pub scores: Vec<ScoreBin>,
     /// Every date, with what the rows there were used for.
     pub snapshots: Vec<SnapshotEvaluation>,
     /// The parts of a cross-validation; empty where there is a hold-out.
@@ -210,6 +214,9 @@ pub struct RfmEvaluation {
     pub naming: RfmNaming,
     /// The segments that have customers.
     pub sizes: Vec<RfmSize>,
+    /// Their medians, in the order of `sizes`.
+    #[serde(default)]
+    pub profiles: Vec<RfmProfile>,
     /// Where the scores of recency, frequency and monetary value change.
     pub edges: [Vec<f64>; 3],
     /// The customers' features, to measure drift against.
@@ -232,19 +239,9 @@ pub struct ForecastEvaluation {
     /// Each period of the horizon; empty in versions from before it was judged.
     #[serde(default)]
     pub steps: Vec<StepEvaluation>,
-}
-
-/// One period of the horizon, over all series.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct StepEvaluation {
-    /// How many periods ahead, from 1.
-    pub step: usize,
-    /// Mean absolute scaled error.
-    pub mase: Option<f64>,
-    /// Share of series within the 80 % interval.
-    pub coverage_80: Option<f64>,
-    /// Share of series within the 95 % interval.
-    pub coverage_95: Option<f64>,
+    /// The largest series with their held-out periods.
+    #[serde(default)]
+    pub examples: Vec<SeriesExample>,
 }
 
 /// One series.
@@ -262,6 +259,36 @@ pub struct SeriesEvaluation {
     pub coverage_80: Option<f64>,
     /// Share of held-out periods within the 95 % interval.
     pub coverage_95: Option<f64>,
+}
+
+/// One period of the horizon, over all series.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct StepEvaluation {
+    /// How many periods ahead, from 1.
+    pub step: usize,
+    /// Mean absolute scaled error.
+    pub mase: Option<f64>,
+    /// Share of series within the 80 % interval.
+    pub coverage_80: Option<f64>,
+    /// Share of series within the 95 % interval.
+    pub coverage_95: Option<f64>,
+}
+
+/// The end of one series, and what was forecast of it before it was known.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SeriesExample {
+    /// Which.
+    pub key: SeriesKey,
+    /// Number of the first period of `values`.
+    pub first_period: i32,
+    /// What was sold, up to the end of the data.
+    pub values: Vec<f64>,
+    /// The forecast of the last periods, made without them.
+    pub forecast: Vec<f64>,
+    /// Lower and upper bounds of the 80 % interval of the forecast.
+    pub within_80: Vec<(f64, f64)>,
+    /// Lower and upper bounds of the 95 % interval of the forecast.
+    pub within_95: Vec<(f64, f64)>,
 }
 
 /// The metrics of probabilities against outcomes; those that are not defined are left out.

@@ -3,24 +3,21 @@
 use std::collections::BTreeMap;
 
 use crate::dataset::{Panel, SeriesKey};
-use crate::metrics::{coverage, mase, smape};
 use crate::model::{
-    Estimator, FitRun, FittedModel, ForecastAlgorithm, ForecastEstimator, ForecastModel,
-    ForecastQuery, GoldenInputs, Model, SeriesForecast,
+    Estimator, FittedModel, ForecastAlgorithm, ForecastEstimator, ForecastModel, GoldenInputs,
 };
 use crate::repository::{Gate, Metric, Version};
 use crate::store::Reader;
 
 use super::TrainingError;
-use super::evaluation::{Evaluation, ForecastEvaluation, SeriesEvaluation, StepEvaluation};
+use super::backtests::{Held, mean};
+use super::evaluation::{Evaluation, ForecastEvaluation, SeriesEvaluation};
 use super::panel::{self, Wanted};
 use super::recipe::{ForecastRecipe, Recipe};
 use super::run::{Made, Surroundings};
 
 /// Series whose answers are replayed when the version is loaded.
 const GOLDEN_SERIES: usize = 16;
-/// Levels of the intervals that are judged.
-const LEVELS: [f64; 2] = [0.8, 0.95];
 
 /// Where the series of a recipe come from.
 pub(super) enum Source<'a, 'r> {
@@ -133,112 +130,6 @@ fn champion_recipe(recipe: &ForecastRecipe, around: &Surroundings<'_>) -> Option
     }
 }
 
-/// How a model forecast periods that it had not seen.
-struct Held {
-    series: Vec<SeriesEvaluation>,
-    steps: Vec<StepEvaluation>,
-}
-
-impl Held {
-    /// Fits without the last `horizon` periods and forecasts them. Series without a past are left
-    /// out.
-    fn out(
-        estimator: &ForecastEstimator,
-        panel: &Panel,
-        horizon: usize,
-        run: &FitRun<'_>,
-    ) -> Result<Self, TrainingError> {
-        let past = panel.without_last(horizon);
-        if past.series().is_empty() {
-            return Ok(Self { series: Vec::new(), steps: Vec::new() });
-        }
-        Self::of(&estimator.fit(&past, run)?, panel, horizon)
-    }
-
-    /// What a model that has not seen the last `horizon` periods says of them.
-    fn of(model: &ForecastModel, panel: &Panel, horizon: usize) -> Result<Self, TrainingError> {
-        let query = ForecastQuery { horizon, levels: LEVELS.to_vec(), ..ForecastQuery::default() };
-        let answers = model.predict(&query)?;
-        let pairs = answers.iter().filter_map(|answer| {
-            Some((answer, Outcome::of(answer, panel, model.season_length())?))
-        });
-        let pairs: Vec<(&SeriesForecast, Outcome<'_>)> = pairs.collect();
-        let series = pairs.iter().map(|(answer, outcome)| outcome.series(answer));
-        let step = |step: usize| {
-            let errors = pairs.iter().map(|(answer, outcome)| outcome.scaled_error(answer, step));
-            let covered = |level: f64| {
-                let of_level = |(answer, outcome): &(&SeriesForecast, Outcome<'_>)| {
-                    outcome.covered(answer, level, step)
-                };
-                mean(pairs.iter().filter_map(of_level))
-            };
-            StepEvaluation {
-                step: step + 1,
-                mase: mean(errors.flatten()),
-                coverage_80: covered(0.8),
-                coverage_95: covered(0.95),
-            }
-        };
-        Ok(Self { series: series.collect(), steps: (0..horizon).map(step).collect() })
-    }
-}
-
-/// What came of a forecast.
-struct Outcome<'a> {
-    train: &'a [f64],
-    actual: &'a [f64],
-    /// Periods between the values whose difference scales errors.
-    season: usize,
-}
-
-impl<'a> Outcome<'a> {
-    fn of(answer: &SeriesForecast, panel: &'a Panel, season: usize) -> Option<Self> {
-        let values = &panel.find(&answer.key)?.values;
-        let known = values.len().checked_sub(answer.mean.len())?;
-        let (train, actual) = values.split_at_checked(known)?;
-        // A season longer than the past has no seasonal error to scale by: use the step before.
-        let season = if train.len() > season { season } else { 1 };
-        Some(Self { train, actual, season })
-    }
-
-    fn series(&self, answer: &SeriesForecast) -> SeriesEvaluation {
-        let covered = |level: f64| {
-            let interval = answer.intervals.iter().find(|interval| interval.level == level)?;
-            coverage(self.actual, &interval.lower, &interval.upper)
-        };
-        SeriesEvaluation {
-            key: answer.key.clone(),
-            method: describe(answer),
-            mase: mase(self.train, self.actual, &answer.mean, self.season),
-            smape: smape(self.actual, &answer.mean),
-            coverage_80: covered(0.8),
-            coverage_95: covered(0.95),
-        }
-    }
-
-    fn scaled_error(&self, answer: &SeriesForecast, step: usize) -> Option<f64> {
-        let one = step..step + 1;
-        mase(self.train, self.actual.get(one.clone())?, answer.mean.get(one)?, self.season)
-    }
-
-    fn covered(&self, answer: &SeriesForecast, level: f64, step: usize) -> Option<f64> {
-        let interval = answer.intervals.iter().find(|interval| interval.level == level)?;
-        let one = step..step + 1;
-        coverage(
-            self.actual.get(one.clone())?,
-            interval.lower.get(one.clone())?,
-            interval.upper.get(one)?,
-        )
-    }
-}
-
-fn describe(answer: &SeriesForecast) -> String {
-    match &answer.method.fallback {
-        Some(reason) => format!("{}: {reason}", answer.method.algorithm),
-        None => answer.method.algorithm.to_string(),
-    }
-}
-
 /// A model's forecasts of the held-out periods beside those of others.
 struct Judged {
     own: Held,
@@ -315,6 +206,7 @@ impl Judged {
             metrics: metrics.clone(),
             series: self.own.series,
             steps: self.own.steps,
+            examples: self.own.examples,
         };
         Made {
             golden: golden(&model),
@@ -333,11 +225,6 @@ impl Judged {
             updated_from: self.updated_from,
         }
     }
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
-    (count > 0.0).then(|| sum / count)
 }
 
 fn golden(model: &ForecastModel) -> GoldenInputs {

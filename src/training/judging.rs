@@ -14,7 +14,7 @@ use super::table::ColumnSummary;
 use crate::dataset::Dataset;
 use crate::metrics::{
     Bootstrap, BootstrapError, EvaluationRows, Measure, MeasureDifference,
-    calibration_slope_intercept, roc_auc,
+    calibration_slope_intercept, roc_auc, score_histogram,
 };
 use crate::model::{
     Calibration, ClassifierModel, ColumnEvidence, DependenceCurve, FitError, FitRun, FittedModel,
@@ -25,6 +25,8 @@ use crate::transaction::Timestamp;
 
 /// Replicates of the bootstrap.
 const REPLICATES: usize = 400;
+/// Bins of the distribution of scores.
+const SCORE_BINS: usize = 20;
 /// Columns whose partial dependence is told.
 const DEPENDENCES: usize = 6;
 /// Numbers of visits by which customers are told apart, the last without end.
@@ -116,6 +118,7 @@ impl Judged<'_> {
             differences,
             reliability,
             gains,
+            scores: score_histogram(predicted, &holdout.target, SCORE_BINS).unwrap_or_default(),
             snapshots: self.origin.snapshots.clone(),
             folds: self.origin.folds.clone(),
             columns: self.origin.columns.clone(),

@@ -98,6 +98,7 @@ pub(super) fn rfm(
         rows: rows.features.rows(),
         naming: model.naming(),
         sizes: model.sizes().to_vec(),
+        profiles: model.profiles(&rows.features)?,
         edges: model.edges().map(|edges| edges.values().collect()),
         reference: DriftReference::of(around.as_of, &rows.features, None),
     };

@@ -11,6 +11,7 @@ mod jobs;
 mod models;
 mod predictions;
 mod repeat;
+mod report;
 mod scoring;
 mod security;
 mod server;

@@ -13,6 +13,8 @@ pub mod jobs;
 pub mod metrics;
 pub mod model;
 pub mod parallel;
+pub mod readable;
+pub mod report;
 pub mod repository;
 pub mod scoring;
 pub mod series;

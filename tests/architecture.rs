@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     // domain
     ("parallel", &[]),
+    ("readable", &[]),
     ("transaction", &[]),
     ("dataset", &["transaction"]),
     ("metrics", &[]),
@@ -40,6 +41,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ingest",
             "historical",
         ],
+    ),
+    (
+        "report",
+        &["readable", "transaction", "dataset", "metrics", "model", "repository", "training"],
     ),
     ("serving", &["transaction", "dataset", "feature", "model", "store", "repository", "training"]),
     ("scoring", &["transaction", "feature", "model", "store", "repository", "ingest", "serving"]),
@@ -90,6 +95,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ingest",
             "historical",
             "training",
+            "report",
             "serving",
             "scoring",
             "jobs",
@@ -101,6 +107,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "readable",
             "transaction",
             "metrics",
             "feature",
@@ -145,6 +152,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("smartcore", &["model/forecast/smartcore_ridge.rs", "model/classifier/smartcore_forest.rs"]),
     ("parquet", &["ingest", "historical", "series", "scoring", "simulation"]),
     ("arrow_array", &["ingest", "historical", "series", "scoring", "simulation"]),
+    ("askama", &["report/error.rs", "report/page.rs"]),
+    ("plotters", &["report/error.rs", "report/figure/draw.rs"]),
     ("clap", &["cli", "config"]),
     ("indicatif", &["cli"]),
 ];

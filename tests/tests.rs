@@ -87,6 +87,10 @@ mod forecast_table;
 #[path = "it/models.rs"]
 mod models;
 
+/// Versions as pages for people.
+#[path = "it/report.rs"]
+mod report;
+
 /// Model files that were damaged.
 #[path = "it/damage.rs"]
 mod damage;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{EnumValueParser, TypedValueParser as _};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
@@ -16,7 +17,7 @@ use crate::grpc::proto::transaction_service_client::TransactionServiceClient;
 use super::arguments::ServerAddress;
 use super::credentials::{Bearer, CredentialArgs, Credentials};
 use super::exit::Failure;
-use super::output::{Format, Output};
+use super::output::{Format, Output, OutputChoice};
 use super::status;
 
 /// Largest answer that is taken, in bytes; the largest that a server can be configured to send.
@@ -46,18 +47,18 @@ pub(super) struct ConnectionArgs {
     #[arg(
         long,
         global = true,
-        value_enum,
+        value_parser = EnumValueParser::<Format>::new().map(OutputChoice::Format),
         value_name = "FORMAT",
         default_value = "text",
         help_heading = "Connection and output"
     )]
-    output: Format,
+    output: OutputChoice,
 }
 
 impl ConnectionArgs {
     /// How results are written.
     pub(super) fn format(&self) -> Format {
-        self.output
+        self.output.format()
     }
 }
 
@@ -75,7 +76,7 @@ impl Session {
     pub(super) fn new(args: &ConnectionArgs) -> Result<Self, Failure> {
         let address = ServerAddress::parse(&args.endpoint)?;
         let credentials = args.credentials.read(&address, |name| std::env::var(name).ok())?;
-        Ok(Self { address, credentials, output: Output::new(args.output) })
+        Ok(Self { address, credentials, output: Output::new(args.format()) })
     }
 
     /// Connects.

@@ -2,6 +2,7 @@
 
 mod drift;
 mod listing;
+mod report;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -48,6 +49,8 @@ enum ModelsAction {
         #[arg(long)]
         evaluation: bool,
     },
+    /// Write a version as a page for people, with figures
+    Report(report::ReportArgs),
     /// Point an alias to a version
     Promote {
         /// Name of the model
@@ -104,6 +107,7 @@ pub(super) async fn run(args: ModelsArgs, session: &mut Session) -> Result<(), F
             let version = version(&session.connect().await?, &model).await?;
             session.output.report(&VersionDetails { version, evaluation })?;
         }
+        ModelsAction::Report(args) => report::run(args, session).await?,
         ModelsAction::Promote { name, version, alias, force } => {
             promote(session, name, (version, force), alias).await?;
         }

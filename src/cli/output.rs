@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -14,6 +15,26 @@ pub(super) enum Format {
     Text,
     /// One JSON document.
     Json,
+}
+
+/// What `--output` says. Commands that write a file for the caller take its name there; all others
+/// take a format only.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum OutputChoice {
+    /// How results are written.
+    Format(Format),
+    /// Where the result goes.
+    File(PathBuf),
+}
+
+impl OutputChoice {
+    /// The format; that of people beside a file.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Format(format) => *format,
+            Self::File(_) => Format::Text,
+        }
+    }
 }
 
 /// A result that can be shown.

@@ -21,7 +21,8 @@ use super::convert::{
 use super::drift;
 use super::proto::{self, model_service_server::ModelService};
 use super::repeat::once;
-use super::status::{from_repository, invalid_field, status};
+use super::report;
+use super::status::{from_repository, from_store, invalid_field, status};
 
 /// Serves the repository.
 #[derive(Clone, Debug)]
@@ -80,6 +81,13 @@ impl ModelService for Models {
         request: Request<proto::GetModelDriftRequest>,
     ) -> Result<Response<proto::ModelDrift>, Status> {
         self.run(move |app| drift::get(app, request.into_inner())).await
+    }
+
+    async fn get_model_version_report(
+        &self,
+        request: Request<proto::GetModelVersionReportRequest>,
+    ) -> Result<Response<proto::ModelVersionReport>, Status> {
+        self.run(move |app| report::get(app, request.into_inner())).await
     }
 
     async fn set_model_alias(
@@ -168,19 +176,8 @@ fn get_version(
 ) -> Result<proto::ModelVersion, Status> {
     let proto::GetModelVersionRequest { model, selector: wire_selector } = request;
     let name = required_model(&model)?;
-    let fail = |error: RepositoryError| from_repository(&error);
-    let aliases = repository(app).aliases(&name).map_err(fail)?;
-    let number = match selector(wire_selector)? {
-        Selector::Version(number) => number,
-        Selector::Alias(alias) => {
-            let target = aliases.get(&alias).map(|target| target.version);
-            target
-                .ok_or_else(|| fail(RepositoryError::UnknownAlias { model: name.clone(), alias }))?
-        }
-    };
-    if !repository(app).versions(&name).map_err(fail)?.contains(&number) {
-        return Err(fail(RepositoryError::UnknownVersion { model: name, version: number }));
-    }
+    let number = version_number(app, &name, wire_selector)?;
+    let aliases = repository(app).aliases(&name).map_err(|error| from_repository(&error))?;
     let mut wire = wire_version(app, &name, number, &aliases);
     if wire.state() == proto::ModelVersionState::Ready {
         // Whether a version that no alias points at can answer shows when it is loaded.
@@ -195,6 +192,28 @@ fn get_version(
     }
     wire.evaluation_json = repository(app).evaluation(&name, number).unwrap_or_default();
     Ok(wire)
+}
+
+/// The number of the version that is meant, which is there.
+pub(super) fn version_number(
+    app: &App,
+    name: &ModelName,
+    wire_selector: Option<proto::ModelSelector>,
+) -> Result<Version, Status> {
+    let fail = |error: RepositoryError| from_repository(&error);
+    let number = match selector(wire_selector)? {
+        Selector::Version(number) => number,
+        Selector::Alias(alias) => {
+            let aliases = repository(app).aliases(name).map_err(fail)?;
+            let target = aliases.get(&alias).map(|target| target.version);
+            target
+                .ok_or_else(|| fail(RepositoryError::UnknownAlias { model: name.clone(), alias }))?
+        }
+    };
+    if !repository(app).versions(name).map_err(fail)?.contains(&number) {
+        return Err(fail(RepositoryError::UnknownVersion { model: name.clone(), version: number }));
+    }
+    Ok(number)
 }
 
 /// A version for the wire; one whose manifest cannot be read is told of with the reason.

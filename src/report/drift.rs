@@ -22,6 +22,13 @@ pub(super) fn section(subject: &Subject) -> Result<Section, ReportError> {
         );
         return Ok(section);
     }
+    if subject.is_of_table() {
+        section.text(
+            "Drift is measured for models of the shop's customers. For a table of cases, train on \
+             a newer table and compare the versions.",
+        );
+        return Ok(section);
+    }
     match &subject.drift {
         DriftPart::Measured(report) => measured(&mut section, subject, report)?,
         DriftPart::Impossible(reason) => {

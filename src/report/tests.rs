@@ -96,6 +96,8 @@ fn bars_are_as_long_as_weights_shares_and_intervals() {
     let ends = |plot: &Plot| bars(plot).iter().map(|bar| bar.2).collect::<Vec<f64>>();
     assert_eq!(ends(&probability::weights_plot(&[("a", 0.75), ("b", 0.25)])), [0.75, 0.25]);
     assert_eq!(ends(&segments::sizes_plot(&[("a", 3, 0.6), ("b", 2, 0.4)])), [0.6, 0.4]);
+    let plot = probability::dependence_plot(&[(1.0, 0.2), (5.0, 0.4), (900.0, 0.5)]);
+    assert_eq!(points(&plot), [(0.0, 0.2), (1.0, 0.4), (2.0, 0.5)]);
     let interval = ConfidenceInterval { estimate: 0.8, lower: 0.75, upper: 0.85, replicates: 400 };
     let plot = metrics::ranking_plot(interval, &[("recency", 0.7)]);
     assert_eq!((bars(&plot)[0].0, bars(&plot)[0].2), (0.75, 0.85));

@@ -113,8 +113,12 @@ async fn models(app: &Clients, told_by: &mut Told) {
     refused!(told_by, "ModelService/GetModelVersion", client(), get_model_version(request));
     let request =
         GetModelVersionReportRequest { model: "unknown".to_owned(), ..Default::default() };
-    let method = "ModelService/GetModelVersionReport";
-    refused!(told_by, method, client(), get_model_version_report(request));
+    refused!(
+        told_by,
+        "ModelService/GetModelVersionReport",
+        client(),
+        get_model_version_report(request)
+    );
     let request = GetModelDriftRequest { model: "forecast".to_owned(), ..Default::default() };
     refused!(told_by, "ModelService/GetModelDrift", client(), get_model_drift(request));
     let request = SetModelAliasRequest {

@@ -197,11 +197,11 @@ fn steps(steps: &[StepEvaluation], noun: &'static str) -> Result<Figure, ReportE
     let mut table = Table::new("Backtest by how far ahead", columns);
     let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), percent);
     for step in steps {
-        let error = step.scaled_error.map_or_else(|| "-".to_owned(), metric);
+        let error = step.mase.map_or_else(|| "-".to_owned(), metric);
         table.row([step.step.to_string(), error, share(step.coverage_80), share(step.coverage_95)]);
     }
     let ends = steps.first().zip(steps.last());
-    let told = ends.and_then(|(first, last)| Some((first.scaled_error?, last.scaled_error?)));
+    let told = ends.and_then(|(first, last)| Some((first.mase?, last.mase?)));
     let caption = Caption {
         id: "steps".to_owned(),
         title: "Error by how far ahead".to_owned(),

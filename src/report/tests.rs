@@ -181,7 +181,7 @@ fn a_forecast_follows_what_was_sold() {
     );
     let step = |step, error| StepEvaluation {
         step,
-        scaled_error: Some(error),
+        mase: Some(error),
         coverage_80: None,
         coverage_95: None,
     };

@@ -99,7 +99,7 @@ fn short(value: f64) -> String {
 /// The mean scaled error by how far ahead, over the line of the naive forecast.
 pub(in crate::report) fn steps_plot(steps: &[StepEvaluation]) -> Plot {
     let points: Vec<(f64, f64)> =
-        steps.iter().filter_map(|step| Some((step.step as f64, step.scaled_error?))).collect();
+        steps.iter().filter_map(|step| Some((step.step as f64, step.mase?))).collect();
     let last = steps.last().map_or(2.0, |step| step.step as f64).max(2.0);
     let highest = points.iter().map(|point| point.1).fold(1.0_f64, f64::max);
     let marks = vec![

@@ -86,18 +86,23 @@ impl Config {
         );
         let public = check.parse("server.allow_public", "true or false", bool::from_str);
         let loopback = listen.is_none_or(|listen| listen.ip().is_loopback());
-        let config = Self::collect(&mut check, listen, loopback);
-        let is_closed = config.as_ref().is_none_or(|config| {
-            security::is_closed_to_strangers(config.tls.as_ref(), &config.access)
-        });
+        let security = security::tls(&mut check).zip(security::access(&mut check));
+        let is_closed = security
+            .as_ref()
+            .is_none_or(|(tls, access)| security::is_closed_to_strangers(tls.as_ref(), access));
         if !loopback && !is_closed && public == Some(false) {
-            check.problems.push(security::PUBLIC.to_owned());
+            check.refuse(security::PUBLIC);
         }
+        let config = Self::collect(&mut check, (listen, loopback), security);
         let problems = check.problems;
         config.filter(|_| problems.is_empty()).ok_or(InvalidConfig { problems })
     }
 
-    fn collect(check: &mut Check<'_>, listen: Option<SocketAddr>, loopback: bool) -> Option<Self> {
+    fn collect(
+        check: &mut Check<'_>,
+        (listen, loopback): (Option<SocketAddr>, bool),
+        security: Option<(Option<TlsSettings>, AccessSettings)>,
+    ) -> Option<Self> {
         let data_directory = check.path("data_directory");
         let model_directory = check.path("model_directory");
         let clock = check.parse(
@@ -108,8 +113,6 @@ impl Config {
         let currency = check.parse("shop.currency", "an ISO 4217 code such as EUR", currency);
         let connections = check.number("server.max_connections", 1, 1_000_000);
         let reflection = check.parse("server.reflection", "true or false", bool::from_str);
-        let tls = security::tls(check);
-        let access = security::access(check);
         let bytes = check.number("server.max_message_bytes", 65_536, 67_108_864);
         let drain = check.number("server.drain_seconds", 0, 3_600);
         let as_of = check.parse("serving.as_of", "now or latest", as_of);
@@ -120,6 +123,7 @@ impl Config {
         let filter =
             check.parse("log.filter", "a filter such as info or patron=debug", LogFilter::parse);
         let format = check.parse("log.format", "text or json", log_format);
+        let (tls, access) = security?;
         Some(Self {
             data_directory: data_directory?,
             model_directory: model_directory?,
@@ -128,8 +132,8 @@ impl Config {
             listen: listen?,
             max_connections: connections? as usize,
             reflection: reflection?,
-            tls: tls?,
-            access: access?,
+            tls,
+            access,
             max_message_bytes: bytes? as usize,
             drain: Duration::from_secs(drain?),
             as_of: as_of?,

@@ -152,11 +152,14 @@ impl Gate {
     }
 }
 
+/// Reads the bytes of a file.
+type Parse<T> = dyn Fn(&[u8]) -> Result<T, String> + Send + Sync;
+
 /// What was read from a file, replaced when the file changes.
 struct Source<T> {
     path: PathBuf,
     files: Mutex<WatchedFiles>,
-    parse: Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>,
+    parse: Box<Parse<T>>,
     current: ArcSwap<T>,
 }
 

@@ -22,7 +22,7 @@ use super::drift;
 use super::proto::{self, model_service_server::ModelService};
 use super::repeat::once;
 use super::report;
-use super::status::{from_repository, from_store, invalid_field, status};
+use super::status::{from_repository, invalid_field, status};
 
 /// Serves the repository.
 #[derive(Clone, Debug)]

@@ -36,10 +36,13 @@ fn frequency(subject: &Subject) -> Option<Frequency> {
 /// What is forecast, with its unit.
 fn measure(subject: &Subject) -> String {
     match &subject.recipe {
-        Some(Recipe::Forecast(recipe)) => match recipe.measure {
+        Some(Recipe::Forecast(recipe)) => match recipe.measure() {
             Measure::Sales => format!("sales in {}", subject.currency),
             Measure::Units => "units sold".to_owned(),
             Measure::Margin => format!("margin in {}", subject.currency),
+            Measure::Orders => "orders".to_owned(),
+            Measure::Customers => "customers with a purchase".to_owned(),
+            Measure::Value => "value".to_owned(),
         },
         _ => "value".to_owned(),
     }
@@ -86,7 +89,12 @@ fn answers(model: &ForecastModel, evaluation: &ForecastEvaluation) -> Vec<Series
         evaluation.examples.iter().map(|example| example.key.clone()).collect()
     };
     let known = series.into_iter().filter(|key| model.method(key).is_some()).collect();
-    let query = ForecastQuery { series: known, horizon: model.horizon(), levels: vec![0.8, 0.95] };
+    let query = ForecastQuery {
+        series: known,
+        horizon: model.horizon(),
+        levels: vec![0.8, 0.95],
+        ..ForecastQuery::default()
+    };
     if query.series.is_empty() { Vec::new() } else { model.predict(&query).unwrap_or_default() }
 }
 

@@ -115,6 +115,10 @@ fn training(subject: &Subject) -> Section {
     let facts = [
         ("kind", kind.to_string()),
         ("algorithm", algorithm.clone()),
+        (
+            "took in new periods of",
+            subject.manifest.updated_from.map_or_else(none, |version| format!("version {version}")),
+        ),
         ("converged", if subject.manifest.converged { "yes" } else { "no" }.to_owned()),
         ("learned from rows as of", dates(&data.train_snapshots)),
         ("calibrated on rows as of", dates(&data.calibration_snapshots)),

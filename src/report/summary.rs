@@ -214,7 +214,7 @@ fn rfm(subject: &Subject, evaluation: &RfmEvaluation) -> Vec<(String, String)> {
 
 fn forecast(subject: &Subject, evaluation: &ForecastEvaluation) -> Vec<(String, String)> {
     let (frequency, what) = match &subject.recipe {
-        Some(Recipe::Forecast(recipe)) => (Some(recipe.frequency), recipe.measure.as_str()),
+        Some(Recipe::Forecast(recipe)) => (Some(recipe.frequency), recipe.measure().as_str()),
         _ => (None, "sales"),
     };
     let noun = period_noun(frequency);

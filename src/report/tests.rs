@@ -151,6 +151,7 @@ fn sold() -> (SeriesForecast, SeriesExample) {
         method: Method { algorithm: ForecastAlgorithm::Ensemble, fallback: None },
         weights: Vec::new(),
         backtest_mase: None,
+        components: None,
     };
     let example = SeriesExample {
         key,

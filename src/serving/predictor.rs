@@ -71,7 +71,7 @@ pub struct Answers<T> {
     pub served: Arc<ServedModel>,
     /// As of when.
     pub as_of: Timestamp,
-    /// When the newest of all stored lines occurred.
+    /// When the newest of all stored lines occurred; `None` where nothing stored was looked at.
     pub newest_line: Option<Timestamp>,
     /// The rows.
     pub rows: Vec<Row<T>>,
@@ -119,15 +119,20 @@ impl Predictor {
     /// # Errors
     /// When the store cannot be read.
     pub fn as_of(&self, asked: Option<Timestamp>) -> Result<Timestamp, ServingError> {
-        if let Some(as_of) = asked {
-            return Ok(as_of);
-        }
+        let newest_line = match (asked, self.rule) {
+            (None, AsOfRule::Latest) => self.newest_line()?,
+            _ => None,
+        };
+        Ok(self.settle(asked, newest_line))
+    }
+
+    fn settle(&self, asked: Option<Timestamp>, newest_line: Option<Timestamp>) -> Timestamp {
         let now = self.store.now();
-        if self.rule == AsOfRule::Now {
-            return Ok(now);
+        match (asked, self.rule, newest_line) {
+            (Some(as_of), _, _) => as_of,
+            (None, AsOfRule::Latest, Some(last)) => data_as_of(last, now, self.store.clock()),
+            _ => now,
         }
-        let last = self.newest_line()?;
-        Ok(last.map_or(now, |last| data_as_of(last, now, self.store.clock())))
     }
 
     /// When the newest of all stored lines occurred.
@@ -204,8 +209,12 @@ impl Predictor {
         predict: impl Fn(&ServedModel, &Gathered, usize) -> Result<Vec<Row<T>>, ServingError>,
     ) -> Result<Answers<T>, ServingError> {
         let served = self.resolve(kind, &question.model, &question.selector)?;
-        let as_of = self.as_of(question.as_of)?;
-        let newest_line = self.newest_line()?;
+        let newest_line = match &question.input {
+            Input::Customers(_) | Input::Histories(_) => self.newest_line()?,
+            // What the caller has does not depend on what is stored.
+            Input::Features(_) | Input::Table(_) => None,
+        };
+        let as_of = self.settle(question.as_of, newest_line);
         let mut inference = served.statistics().begin(Instant::now());
         let gathered = gather(&served, &self.store, &question.input, as_of)?;
         inference.input_done();

@@ -103,6 +103,7 @@ pub(super) enum Fitted {
     /// On the values as they are.
     Tsb(Tsb),
     /// The forecast of the periods to come that was handed in.
+    #[serde(alias = "External")]
     Elsewhere(Vec<f64>),
 }
 

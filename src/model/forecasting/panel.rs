@@ -55,7 +55,9 @@ pub(super) struct SeriesFit {
     /// Signed errors of the combination by origin and step.
     pub(super) errors: Vec<f32>,
     /// What regressors do to the periods to come, where they have a part in the forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) correction: Option<Correction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) effects: Vec<Effect>,
 }
 

@@ -47,6 +47,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_WORKER_LOST: _ClassVar[ErrorReason]
     ERROR_REASON_GATE_NOT_PASSED: _ClassVar[ErrorReason]
     ERROR_REASON_NO_REFERENCE: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
+    ERROR_REASON_PERMISSION_DENIED: _ClassVar[ErrorReason]
+    ERROR_REASON_RATE_LIMITED: _ClassVar[ErrorReason]
 
 class ModelKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -102,6 +105,9 @@ ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_WORKER_LOST: ErrorReason
 ERROR_REASON_GATE_NOT_PASSED: ErrorReason
 ERROR_REASON_NO_REFERENCE: ErrorReason
+ERROR_REASON_UNAUTHENTICATED: ErrorReason
+ERROR_REASON_PERMISSION_DENIED: ErrorReason
+ERROR_REASON_RATE_LIMITED: ErrorReason
 MODEL_KIND_UNSPECIFIED: ModelKind
 MODEL_KIND_SEGMENTS: ModelKind
 MODEL_KIND_CHURN: ModelKind

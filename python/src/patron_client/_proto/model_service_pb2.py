@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from . import common_pb2 as patron_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpatron/v1/model_service.proto\x12\tpatron.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16patron/v1/common.proto\"\xa5\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.patron.v1.ModelKind\x12&\n\x07\x61liases\x18\x03 \x03(\x0b\x32\x15.patron.v1.ModelAlias\x12\x16\n\x0elatest_version\x18\x04 \x01(\x03\x12\x15\n\rversion_count\x18\x05 \x01(\r\x12\x13\n\x0brecipe_toml\x18\x06 \x01(\t\"\x94\x01\n\nModelAlias\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xea\x05\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.patron.v1.ModelKind\x12\x11\n\talgorithm\x18\x04 \x01(\t\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x1c.patron.v1.ModelVersionState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12\x0f\n\x07\x61liases\x18\x07 \x03(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rtrained_as_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmodel_digest\x18\n \x01(\t\x12\x13\n\x0bmodel_bytes\x18\x0b \x01(\x04\x12\x15\n\rschema_digest\x18\x0c \x01(\t\x12\x13\n\x0b\x64\x61ta_digest\x18\r \x01(\t\x12\x0c\n\x04seed\x18\x0e \x01(\x04\x12\x14\n\x0c\x63ode_version\x18\x0f \x01(\t\x12\x17\n\x0ftraining_job_id\x18\x10 \x01(\t\x12\r\n\x05\x65vent\x18\x11 \x01(\t\x12\x14\n\x0chorizon_days\x18\x12 \x01(\r\x12\x12\n\npopulation\x18\x13 \x01(\t\x12\x10\n\x08promoted\x18\x14 \x01(\x08\x12\x18\n\x10promotion_reason\x18\x15 \x01(\t\x12,\n\x07metrics\x18\x16 \x03(\x0b\x32\x1b.patron.v1.EvaluationMetric\x12\x15\n\rmanifest_json\x18\x17 \x01(\t\x12\x17\n\x0f\x65valuation_json\x18\x18 \x01(\t\x12-\n\rinput_columns\x18\x19 \x03(\x0b\x32\x16.patron.v1.InputColumn\x12\x13\n\x0bgate_passed\x18\x1a \x01(\x08\x12\x30\n\x0choldout_time\x18\x1b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.patron.v1.ModelKind\"O\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.patron.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x18ListModelVersionsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x19ListModelVersionsResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.patron.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x16GetModelVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08selector\x18\x02 \x01(\x0b\x32\x18.patron.v1.ModelSelector\"v\n\x14SetModelAliasRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\"Y\n\x17\x44\x65leteModelAliasRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1a\n\x18\x44\x65leteModelAliasResponse\"O\n\x19\x44\x65leteModelVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1c\n\x1a\x44\x65leteModelVersionResponse\"|\n\x14GetModelDriftRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08selector\x18\x02 \x01(\x0b\x32\x18.patron.v1.ModelSelector\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf5\x01\n\nModelDrift\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x33\n\x0freference_as_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rows\x18\x05 \x01(\x04\x12)\n\x08\x66\x65\x61tures\x18\x06 \x03(\x0b\x32\x17.patron.v1.FeatureDrift\x12.\n\rclosed_window\x18\x07 \x01(\x0b\x32\x17.patron.v1.ClosedWindow\"\xa5\x01\n\x0c\x46\x65\x61tureDrift\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x1apopulation_stability_index\x18\x02 \x01(\x01\x12\r\n\x05noise\x18\x03 \x01(\x01\x12(\n\x07verdict\x18\x04 \x01(\x0e\x32\x17.patron.v1.DriftVerdict\x12\x19\n\x11reference_missing\x18\x05 \x01(\x01\x12\x0f\n\x07missing\x18\x06 \x01(\x01\"u\n\x0c\x43losedWindow\x12)\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rows\x18\x02 \x01(\x04\x12,\n\x07metrics\x18\x03 \x03(\x0b\x32\x1b.patron.v1.EvaluationMetric*\x98\x01\n\x11ModelVersionState\x12#\n\x1fMODEL_VERSION_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bMODEL_VERSION_STATE_LOADING\x10\x01\x12\x1d\n\x19MODEL_VERSION_STATE_READY\x10\x02\x12\x1e\n\x1aMODEL_VERSION_STATE_FAILED\x10\x03*|\n\x0c\x44riftVerdict\x12\x1d\n\x19\x44RIFT_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44RIFT_VERDICT_STABLE\x10\x01\x12\x1a\n\x16\x44RIFT_VERDICT_MODERATE\x10\x02\x12\x17\n\x13\x44RIFT_VERDICT_MAJOR\x10\x03\x32\xad\x05\n\x0cModelService\x12N\n\nListModels\x12\x1c.patron.v1.ListModelsRequest\x1a\x1d.patron.v1.ListModelsResponse\"\x03\x90\x02\x01\x12=\n\x08GetModel\x12\x1a.patron.v1.GetModelRequest\x1a\x10.patron.v1.Model\"\x03\x90\x02\x01\x12\x63\n\x11ListModelVersions\x12#.patron.v1.ListModelVersionsRequest\x1a$.patron.v1.ListModelVersionsResponse\"\x03\x90\x02\x01\x12R\n\x0fGetModelVersion\x12!.patron.v1.GetModelVersionRequest\x1a\x17.patron.v1.ModelVersion\"\x03\x90\x02\x01\x12L\n\rGetModelDrift\x12\x1f.patron.v1.GetModelDriftRequest\x1a\x15.patron.v1.ModelDrift\"\x03\x90\x02\x01\x12G\n\rSetModelAlias\x12\x1f.patron.v1.SetModelAliasRequest\x1a\x15.patron.v1.ModelAlias\x12[\n\x10\x44\x65leteModelAlias\x12\".patron.v1.DeleteModelAliasRequest\x1a#.patron.v1.DeleteModelAliasResponse\x12\x61\n\x12\x44\x65leteModelVersion\x12$.patron.v1.DeleteModelVersionRequest\x1a%.patron.v1.DeleteModelVersionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpatron/v1/model_service.proto\x12\tpatron.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16patron/v1/common.proto\"\xa5\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.patron.v1.ModelKind\x12&\n\x07\x61liases\x18\x03 \x03(\x0b\x32\x15.patron.v1.ModelAlias\x12\x16\n\x0elatest_version\x18\x04 \x01(\x03\x12\x15\n\rversion_count\x18\x05 \x01(\r\x12\x13\n\x0brecipe_toml\x18\x06 \x01(\t\"\x94\x01\n\nModelAlias\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\x80\x06\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.patron.v1.ModelKind\x12\x11\n\talgorithm\x18\x04 \x01(\t\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x1c.patron.v1.ModelVersionState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12\x0f\n\x07\x61liases\x18\x07 \x03(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rtrained_as_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmodel_digest\x18\n \x01(\t\x12\x13\n\x0bmodel_bytes\x18\x0b \x01(\x04\x12\x15\n\rschema_digest\x18\x0c \x01(\t\x12\x13\n\x0b\x64\x61ta_digest\x18\r \x01(\t\x12\x0c\n\x04seed\x18\x0e \x01(\x04\x12\x14\n\x0c\x63ode_version\x18\x0f \x01(\t\x12\x17\n\x0ftraining_job_id\x18\x10 \x01(\t\x12\r\n\x05\x65vent\x18\x11 \x01(\t\x12\x14\n\x0chorizon_days\x18\x12 \x01(\r\x12\x12\n\npopulation\x18\x13 \x01(\t\x12\x10\n\x08promoted\x18\x14 \x01(\x08\x12\x18\n\x10promotion_reason\x18\x15 \x01(\t\x12,\n\x07metrics\x18\x16 \x03(\x0b\x32\x1b.patron.v1.EvaluationMetric\x12\x15\n\rmanifest_json\x18\x17 \x01(\t\x12\x17\n\x0f\x65valuation_json\x18\x18 \x01(\t\x12-\n\rinput_columns\x18\x19 \x03(\x0b\x32\x16.patron.v1.InputColumn\x12\x13\n\x0bgate_passed\x18\x1a \x01(\x08\x12\x30\n\x0choldout_time\x18\x1b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cupdated_from\x18\x1c \x01(\x03\"^\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.patron.v1.ModelKind\"O\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.patron.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"P\n\x18ListModelVersionsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x19ListModelVersionsResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.patron.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x16GetModelVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08selector\x18\x02 \x01(\x0b\x32\x18.patron.v1.ModelSelector\"p\n\x1cGetModelVersionReportRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08selector\x18\x02 \x01(\x0b\x32\x18.patron.v1.ModelSelector\x12\x15\n\rinclude_drift\x18\x03 \x01(\x08\"B\n\x12ModelVersionReport\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04html\x18\x03 \x01(\t\"v\n\x14SetModelAliasRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\"Y\n\x17\x44\x65leteModelAliasRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1a\n\x18\x44\x65leteModelAliasResponse\"O\n\x19\x44\x65leteModelVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1c\n\x1a\x44\x65leteModelVersionResponse\"|\n\x14GetModelDriftRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08selector\x18\x02 \x01(\x0b\x32\x18.patron.v1.ModelSelector\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf5\x01\n\nModelDrift\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x33\n\x0freference_as_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rows\x18\x05 \x01(\x04\x12)\n\x08\x66\x65\x61tures\x18\x06 \x03(\x0b\x32\x17.patron.v1.FeatureDrift\x12.\n\rclosed_window\x18\x07 \x01(\x0b\x32\x17.patron.v1.ClosedWindow\"\xa5\x01\n\x0c\x46\x65\x61tureDrift\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x1apopulation_stability_index\x18\x02 \x01(\x01\x12\r\n\x05noise\x18\x03 \x01(\x01\x12(\n\x07verdict\x18\x04 \x01(\x0e\x32\x17.patron.v1.DriftVerdict\x12\x19\n\x11reference_missing\x18\x05 \x01(\x01\x12\x0f\n\x07missing\x18\x06 \x01(\x01\"u\n\x0c\x43losedWindow\x12)\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rows\x18\x02 \x01(\x04\x12,\n\x07metrics\x18\x03 \x03(\x0b\x32\x1b.patron.v1.EvaluationMetric*\x98\x01\n\x11ModelVersionState\x12#\n\x1fMODEL_VERSION_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bMODEL_VERSION_STATE_LOADING\x10\x01\x12\x1d\n\x19MODEL_VERSION_STATE_READY\x10\x02\x12\x1e\n\x1aMODEL_VERSION_STATE_FAILED\x10\x03*|\n\x0c\x44riftVerdict\x12\x1d\n\x19\x44RIFT_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44RIFT_VERDICT_STABLE\x10\x01\x12\x1a\n\x16\x44RIFT_VERDICT_MODERATE\x10\x02\x12\x17\n\x13\x44RIFT_VERDICT_MAJOR\x10\x03\x32\x93\x06\n\x0cModelService\x12N\n\nListModels\x12\x1c.patron.v1.ListModelsRequest\x1a\x1d.patron.v1.ListModelsResponse\"\x03\x90\x02\x01\x12=\n\x08GetModel\x12\x1a.patron.v1.GetModelRequest\x1a\x10.patron.v1.Model\"\x03\x90\x02\x01\x12\x63\n\x11ListModelVersions\x12#.patron.v1.ListModelVersionsRequest\x1a$.patron.v1.ListModelVersionsResponse\"\x03\x90\x02\x01\x12R\n\x0fGetModelVersion\x12!.patron.v1.GetModelVersionRequest\x1a\x17.patron.v1.ModelVersion\"\x03\x90\x02\x01\x12L\n\rGetModelDrift\x12\x1f.patron.v1.GetModelDriftRequest\x1a\x15.patron.v1.ModelDrift\"\x03\x90\x02\x01\x12\x64\n\x15GetModelVersionReport\x12\'.patron.v1.GetModelVersionReportRequest\x1a\x1d.patron.v1.ModelVersionReport\"\x03\x90\x02\x01\x12G\n\rSetModelAlias\x12\x1f.patron.v1.SetModelAliasRequest\x1a\x15.patron.v1.ModelAlias\x12[\n\x10\x44\x65leteModelAlias\x12\".patron.v1.DeleteModelAliasRequest\x1a#.patron.v1.DeleteModelAliasResponse\x12\x61\n\x12\x44\x65leteModelVersion\x12$.patron.v1.DeleteModelVersionRequest\x1a%.patron.v1.DeleteModelVersionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,46 +33,52 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_MODELSERVICE'].methods_by_name['GetModelVersion']._serialized_options = b'\220\002\001'
   _globals['_MODELSERVICE'].methods_by_name['GetModelDrift']._options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModelDrift']._serialized_options = b'\220\002\001'
-  _globals['_MODELVERSIONSTATE']._serialized_start=2656
-  _globals['_MODELVERSIONSTATE']._serialized_end=2808
-  _globals['_DRIFTVERDICT']._serialized_start=2810
-  _globals['_DRIFTVERDICT']._serialized_end=2934
+  _globals['_MODELSERVICE'].methods_by_name['GetModelVersionReport']._options = None
+  _globals['_MODELSERVICE'].methods_by_name['GetModelVersionReport']._serialized_options = b'\220\002\001'
+  _globals['_MODELVERSIONSTATE']._serialized_start=2860
+  _globals['_MODELVERSIONSTATE']._serialized_end=3012
+  _globals['_DRIFTVERDICT']._serialized_start=3014
+  _globals['_DRIFTVERDICT']._serialized_end=3138
   _globals['_MODEL']._serialized_start=102
   _globals['_MODEL']._serialized_end=267
   _globals['_MODELALIAS']._serialized_start=270
   _globals['_MODELALIAS']._serialized_end=418
   _globals['_MODELVERSION']._serialized_start=421
-  _globals['_MODELVERSION']._serialized_end=1167
-  _globals['_LISTMODELSREQUEST']._serialized_start=1169
-  _globals['_LISTMODELSREQUEST']._serialized_end=1263
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1265
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1344
-  _globals['_GETMODELREQUEST']._serialized_start=1346
-  _globals['_GETMODELREQUEST']._serialized_end=1378
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=1380
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=1460
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=1462
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=1557
-  _globals['_GETMODELVERSIONREQUEST']._serialized_start=1559
-  _globals['_GETMODELVERSIONREQUEST']._serialized_end=1642
-  _globals['_SETMODELALIASREQUEST']._serialized_start=1644
-  _globals['_SETMODELALIASREQUEST']._serialized_end=1762
-  _globals['_DELETEMODELALIASREQUEST']._serialized_start=1764
-  _globals['_DELETEMODELALIASREQUEST']._serialized_end=1853
-  _globals['_DELETEMODELALIASRESPONSE']._serialized_start=1855
-  _globals['_DELETEMODELALIASRESPONSE']._serialized_end=1881
-  _globals['_DELETEMODELVERSIONREQUEST']._serialized_start=1883
-  _globals['_DELETEMODELVERSIONREQUEST']._serialized_end=1962
-  _globals['_DELETEMODELVERSIONRESPONSE']._serialized_start=1964
-  _globals['_DELETEMODELVERSIONRESPONSE']._serialized_end=1992
-  _globals['_GETMODELDRIFTREQUEST']._serialized_start=1994
-  _globals['_GETMODELDRIFTREQUEST']._serialized_end=2118
-  _globals['_MODELDRIFT']._serialized_start=2121
-  _globals['_MODELDRIFT']._serialized_end=2366
-  _globals['_FEATUREDRIFT']._serialized_start=2369
-  _globals['_FEATUREDRIFT']._serialized_end=2534
-  _globals['_CLOSEDWINDOW']._serialized_start=2536
-  _globals['_CLOSEDWINDOW']._serialized_end=2653
-  _globals['_MODELSERVICE']._serialized_start=2937
-  _globals['_MODELSERVICE']._serialized_end=3622
+  _globals['_MODELVERSION']._serialized_end=1189
+  _globals['_LISTMODELSREQUEST']._serialized_start=1191
+  _globals['_LISTMODELSREQUEST']._serialized_end=1285
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1287
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1366
+  _globals['_GETMODELREQUEST']._serialized_start=1368
+  _globals['_GETMODELREQUEST']._serialized_end=1400
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=1402
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=1482
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=1484
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=1579
+  _globals['_GETMODELVERSIONREQUEST']._serialized_start=1581
+  _globals['_GETMODELVERSIONREQUEST']._serialized_end=1664
+  _globals['_GETMODELVERSIONREPORTREQUEST']._serialized_start=1666
+  _globals['_GETMODELVERSIONREPORTREQUEST']._serialized_end=1778
+  _globals['_MODELVERSIONREPORT']._serialized_start=1780
+  _globals['_MODELVERSIONREPORT']._serialized_end=1846
+  _globals['_SETMODELALIASREQUEST']._serialized_start=1848
+  _globals['_SETMODELALIASREQUEST']._serialized_end=1966
+  _globals['_DELETEMODELALIASREQUEST']._serialized_start=1968
+  _globals['_DELETEMODELALIASREQUEST']._serialized_end=2057
+  _globals['_DELETEMODELALIASRESPONSE']._serialized_start=2059
+  _globals['_DELETEMODELALIASRESPONSE']._serialized_end=2085
+  _globals['_DELETEMODELVERSIONREQUEST']._serialized_start=2087
+  _globals['_DELETEMODELVERSIONREQUEST']._serialized_end=2166
+  _globals['_DELETEMODELVERSIONRESPONSE']._serialized_start=2168
+  _globals['_DELETEMODELVERSIONRESPONSE']._serialized_end=2196
+  _globals['_GETMODELDRIFTREQUEST']._serialized_start=2198
+  _globals['_GETMODELDRIFTREQUEST']._serialized_end=2322
+  _globals['_MODELDRIFT']._serialized_start=2325
+  _globals['_MODELDRIFT']._serialized_end=2570
+  _globals['_FEATUREDRIFT']._serialized_start=2573
+  _globals['_FEATUREDRIFT']._serialized_end=2738
+  _globals['_CLOSEDWINDOW']._serialized_start=2740
+  _globals['_CLOSEDWINDOW']._serialized_end=2857
+  _globals['_MODELSERVICE']._serialized_start=3141
+  _globals['_MODELSERVICE']._serialized_end=3928
 # @@protoc_insertion_point(module_scope)

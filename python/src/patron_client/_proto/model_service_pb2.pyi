@@ -63,7 +63,7 @@ class ModelAlias(_message.Message):
     def __init__(self, model: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[int] = ..., previous_version: _Optional[int] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("model", "version", "kind", "algorithm", "state", "state_reason", "aliases", "create_time", "trained_as_of", "model_digest", "model_bytes", "schema_digest", "data_digest", "seed", "code_version", "training_job_id", "event", "horizon_days", "population", "promoted", "promotion_reason", "metrics", "manifest_json", "evaluation_json", "input_columns", "gate_passed", "holdout_time")
+    __slots__ = ("model", "version", "kind", "algorithm", "state", "state_reason", "aliases", "create_time", "trained_as_of", "model_digest", "model_bytes", "schema_digest", "data_digest", "seed", "code_version", "training_job_id", "event", "horizon_days", "population", "promoted", "promotion_reason", "metrics", "manifest_json", "evaluation_json", "input_columns", "gate_passed", "holdout_time", "updated_from")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,7 @@ class ModelVersion(_message.Message):
     INPUT_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     GATE_PASSED_FIELD_NUMBER: _ClassVar[int]
     HOLDOUT_TIME_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_FROM_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     kind: _common_pb2.ModelKind
@@ -118,7 +119,8 @@ class ModelVersion(_message.Message):
     input_columns: _containers.RepeatedCompositeFieldContainer[_common_pb2.InputColumn]
     gate_passed: bool
     holdout_time: _timestamp_pb2.Timestamp
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., kind: _Optional[_Union[_common_pb2.ModelKind, str]] = ..., algorithm: _Optional[str] = ..., state: _Optional[_Union[ModelVersionState, str]] = ..., state_reason: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., trained_as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_bytes: _Optional[int] = ..., schema_digest: _Optional[str] = ..., data_digest: _Optional[str] = ..., seed: _Optional[int] = ..., code_version: _Optional[str] = ..., training_job_id: _Optional[str] = ..., event: _Optional[str] = ..., horizon_days: _Optional[int] = ..., population: _Optional[str] = ..., promoted: bool = ..., promotion_reason: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[_common_pb2.EvaluationMetric, _Mapping]]] = ..., manifest_json: _Optional[str] = ..., evaluation_json: _Optional[str] = ..., input_columns: _Optional[_Iterable[_Union[_common_pb2.InputColumn, _Mapping]]] = ..., gate_passed: bool = ..., holdout_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    updated_from: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., kind: _Optional[_Union[_common_pb2.ModelKind, str]] = ..., algorithm: _Optional[str] = ..., state: _Optional[_Union[ModelVersionState, str]] = ..., state_reason: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., trained_as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_bytes: _Optional[int] = ..., schema_digest: _Optional[str] = ..., data_digest: _Optional[str] = ..., seed: _Optional[int] = ..., code_version: _Optional[str] = ..., training_job_id: _Optional[str] = ..., event: _Optional[str] = ..., horizon_days: _Optional[int] = ..., population: _Optional[str] = ..., promoted: bool = ..., promotion_reason: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[_common_pb2.EvaluationMetric, _Mapping]]] = ..., manifest_json: _Optional[str] = ..., evaluation_json: _Optional[str] = ..., input_columns: _Optional[_Iterable[_Union[_common_pb2.InputColumn, _Mapping]]] = ..., gate_passed: bool = ..., holdout_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., updated_from: _Optional[int] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "kind")
@@ -169,6 +171,26 @@ class GetModelVersionRequest(_message.Message):
     model: str
     selector: _common_pb2.ModelSelector
     def __init__(self, model: _Optional[str] = ..., selector: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ...) -> None: ...
+
+class GetModelVersionReportRequest(_message.Message):
+    __slots__ = ("model", "selector", "include_drift")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_DRIFT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    selector: _common_pb2.ModelSelector
+    include_drift: bool
+    def __init__(self, model: _Optional[str] = ..., selector: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., include_drift: bool = ...) -> None: ...
+
+class ModelVersionReport(_message.Message):
+    __slots__ = ("model", "version", "html")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    HTML_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    html: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., html: _Optional[str] = ...) -> None: ...
 
 class SetModelAliasRequest(_message.Message):
     __slots__ = ("model", "alias", "version", "etag", "request_id", "force")

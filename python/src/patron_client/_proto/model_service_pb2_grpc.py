@@ -40,6 +40,11 @@ class ModelServiceStub(object):
                 request_serializer=patron_dot_v1_dot_model__service__pb2.GetModelDriftRequest.SerializeToString,
                 response_deserializer=patron_dot_v1_dot_model__service__pb2.ModelDrift.FromString,
                 )
+        self.GetModelVersionReport = channel.unary_unary(
+                '/patron.v1.ModelService/GetModelVersionReport',
+                request_serializer=patron_dot_v1_dot_model__service__pb2.GetModelVersionReportRequest.SerializeToString,
+                response_deserializer=patron_dot_v1_dot_model__service__pb2.ModelVersionReport.FromString,
+                )
         self.SetModelAlias = channel.unary_unary(
                 '/patron.v1.ModelService/SetModelAlias',
                 request_serializer=patron_dot_v1_dot_model__service__pb2.SetModelAliasRequest.SerializeToString,
@@ -109,6 +114,18 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModelVersionReport(self, request, context):
+        """Returns a version as a page for people: what it predicts, how good it is, what drives it, where
+        it comes from, with figures. One HTML file that loads nothing and runs nothing.
+
+        Errors: NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND), FAILED_PRECONDITION
+        (NO_CHAMPION), DATA_LOSS (CORRUPT_DATA) when the manifest cannot be read. A model file that does
+        not load is told in the page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetModelAlias(self, request, context):
         """Points an alias to a version at once for all calls that begin later; the alias is created where
         it is missing. To promote, set `champion`; to roll back, set it to its `previous_version`.
@@ -169,6 +186,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetModelDrift,
                     request_deserializer=patron_dot_v1_dot_model__service__pb2.GetModelDriftRequest.FromString,
                     response_serializer=patron_dot_v1_dot_model__service__pb2.ModelDrift.SerializeToString,
+            ),
+            'GetModelVersionReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelVersionReport,
+                    request_deserializer=patron_dot_v1_dot_model__service__pb2.GetModelVersionReportRequest.FromString,
+                    response_serializer=patron_dot_v1_dot_model__service__pb2.ModelVersionReport.SerializeToString,
             ),
             'SetModelAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.SetModelAlias,
@@ -278,6 +300,23 @@ class ModelService(object):
         return grpc.experimental.unary_unary(request, target, '/patron.v1.ModelService/GetModelDrift',
             patron_dot_v1_dot_model__service__pb2.GetModelDriftRequest.SerializeToString,
             patron_dot_v1_dot_model__service__pb2.ModelDrift.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetModelVersionReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/patron.v1.ModelService/GetModelVersionReport',
+            patron_dot_v1_dot_model__service__pb2.GetModelVersionReportRequest.SerializeToString,
+            patron_dot_v1_dot_model__service__pb2.ModelVersionReport.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

@@ -398,22 +398,32 @@ class SeriesKey(_message.Message):
     value: str
     def __init__(self, group: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
+class SeriesSum(_message.Message):
+    __slots__ = ("series",)
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    series: _containers.RepeatedCompositeFieldContainer[SeriesKey]
+    def __init__(self, series: _Optional[_Iterable[_Union[SeriesKey, _Mapping]]] = ...) -> None: ...
+
 class ForecastRequest(_message.Message):
-    __slots__ = ("model", "selector", "series", "horizon", "levels")
+    __slots__ = ("model", "selector", "series", "horizon", "levels", "include_components", "sums")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SELECTOR_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     HORIZON_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
     model: str
     selector: _common_pb2.ModelSelector
     series: _containers.RepeatedCompositeFieldContainer[SeriesKey]
     horizon: int
     levels: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, model: _Optional[str] = ..., selector: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., series: _Optional[_Iterable[_Union[SeriesKey, _Mapping]]] = ..., horizon: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ...) -> None: ...
+    include_components: bool
+    sums: _containers.RepeatedCompositeFieldContainer[SeriesSum]
+    def __init__(self, model: _Optional[str] = ..., selector: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., series: _Optional[_Iterable[_Union[SeriesKey, _Mapping]]] = ..., horizon: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., include_components: bool = ..., sums: _Optional[_Iterable[_Union[SeriesSum, _Mapping]]] = ...) -> None: ...
 
 class ForecastResponse(_message.Message):
-    __slots__ = ("served_by", "period_starts", "series", "errors", "frequency", "measure", "currency")
+    __slots__ = ("served_by", "period_starts", "series", "errors", "frequency", "measure", "currency", "sums")
     SERVED_BY_FIELD_NUMBER: _ClassVar[int]
     PERIOD_STARTS_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
@@ -421,6 +431,7 @@ class ForecastResponse(_message.Message):
     FREQUENCY_FIELD_NUMBER: _ClassVar[int]
     MEASURE_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
     served_by: ServedBy
     period_starts: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
     series: _containers.RepeatedCompositeFieldContainer[SeriesForecast]
@@ -428,10 +439,11 @@ class ForecastResponse(_message.Message):
     frequency: Frequency
     measure: str
     currency: str
-    def __init__(self, served_by: _Optional[_Union[ServedBy, _Mapping]] = ..., period_starts: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., series: _Optional[_Iterable[_Union[SeriesForecast, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[_common_pb2.RowError, _Mapping]]] = ..., frequency: _Optional[_Union[Frequency, str]] = ..., measure: _Optional[str] = ..., currency: _Optional[str] = ...) -> None: ...
+    sums: _containers.RepeatedCompositeFieldContainer[SumForecast]
+    def __init__(self, served_by: _Optional[_Union[ServedBy, _Mapping]] = ..., period_starts: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., series: _Optional[_Iterable[_Union[SeriesForecast, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[_common_pb2.RowError, _Mapping]]] = ..., frequency: _Optional[_Union[Frequency, str]] = ..., measure: _Optional[str] = ..., currency: _Optional[str] = ..., sums: _Optional[_Iterable[_Union[SumForecast, _Mapping]]] = ...) -> None: ...
 
 class SeriesForecast(_message.Message):
-    __slots__ = ("key", "mean", "intervals", "method", "weights", "fallback_reason", "backtest_mase")
+    __slots__ = ("key", "mean", "intervals", "method", "weights", "fallback_reason", "backtest_mase", "components")
     KEY_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
     INTERVALS_FIELD_NUMBER: _ClassVar[int]
@@ -439,6 +451,7 @@ class SeriesForecast(_message.Message):
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     FALLBACK_REASON_FIELD_NUMBER: _ClassVar[int]
     BACKTEST_MASE_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     key: SeriesKey
     mean: _containers.RepeatedScalarFieldContainer[float]
     intervals: _containers.RepeatedCompositeFieldContainer[ForecastInterval]
@@ -446,7 +459,28 @@ class SeriesForecast(_message.Message):
     weights: _containers.RepeatedCompositeFieldContainer[MethodWeight]
     fallback_reason: str
     backtest_mase: float
-    def __init__(self, key: _Optional[_Union[SeriesKey, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., intervals: _Optional[_Iterable[_Union[ForecastInterval, _Mapping]]] = ..., method: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[MethodWeight, _Mapping]]] = ..., fallback_reason: _Optional[str] = ..., backtest_mase: _Optional[float] = ...) -> None: ...
+    components: ForecastComponents
+    def __init__(self, key: _Optional[_Union[SeriesKey, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., intervals: _Optional[_Iterable[_Union[ForecastInterval, _Mapping]]] = ..., method: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[MethodWeight, _Mapping]]] = ..., fallback_reason: _Optional[str] = ..., backtest_mase: _Optional[float] = ..., components: _Optional[_Union[ForecastComponents, _Mapping]] = ...) -> None: ...
+
+class ForecastComponents(_message.Message):
+    __slots__ = ("level", "trend", "seasonal", "adjustment")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    TREND_FIELD_NUMBER: _ClassVar[int]
+    SEASONAL_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    level: _containers.RepeatedScalarFieldContainer[float]
+    trend: _containers.RepeatedScalarFieldContainer[float]
+    seasonal: _containers.RepeatedScalarFieldContainer[float]
+    adjustment: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, level: _Optional[_Iterable[float]] = ..., trend: _Optional[_Iterable[float]] = ..., seasonal: _Optional[_Iterable[float]] = ..., adjustment: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class SumForecast(_message.Message):
+    __slots__ = ("mean", "intervals")
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    INTERVALS_FIELD_NUMBER: _ClassVar[int]
+    mean: _containers.RepeatedScalarFieldContainer[float]
+    intervals: _containers.RepeatedCompositeFieldContainer[ForecastInterval]
+    def __init__(self, mean: _Optional[_Iterable[float]] = ..., intervals: _Optional[_Iterable[_Union[ForecastInterval, _Mapping]]] = ...) -> None: ...
 
 class MethodWeight(_message.Message):
     __slots__ = ("method", "weight")

@@ -17,7 +17,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from . import common_pb2 as patron_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpatron/v1/scoring_service.proto\x12\tpatron.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16patron/v1/common.proto\"I\n\x0cScoringModel\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08selector\x18\x02 \x01(\x0b\x32\x18.patron.v1.ModelSelector\"C\n\x0bScoredModel\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\"\x8e\x02\n\x17\x43reateScoringJobRequest\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.patron.v1.ScoringModel\x12\x12\n\noutput_uri\x18\x02 \x01(\t\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.patron.v1.ScoringFormat\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x12\x61\x63tive_within_days\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x15\n\rvalidate_only\x18\x07 \x01(\x08\x42\x15\n\x13_active_within_days\"\xfb\x04\n\nScoringJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.patron.v1.JobState\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x16.patron.v1.JobProgress\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12!\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x12.google.rpc.Status\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\'\n\x06models\x18\n \x03(\x0b\x32\x17.patron.v1.ScoringModel\x12+\n\x0bmodels_used\x18\x0b \x03(\x0b\x32\x16.patron.v1.ScoredModel\x12\x12\n\noutput_uri\x18\x0c \x01(\t\x12(\n\x06\x66ormat\x18\r \x01(\x0e\x32\x18.patron.v1.ScoringFormat\x12)\n\x05\x61s_of\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x12\x61\x63tive_within_days\x18\x0f \x01(\rH\x00\x88\x01\x01\x12\x14\n\x0crows_written\x18\x10 \x01(\x04\x12\x14\n\x0coutput_bytes\x18\x11 \x01(\x04\x12\x15\n\routput_digest\x18\x12 \x01(\tB\x15\n\x13_active_within_days\"&\n\x14GetScoringJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"c\n\x16ListScoringJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.patron.v1.JobState\"W\n\x17ListScoringJobsResponse\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x15.patron.v1.ScoringJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x16WatchScoringJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"=\n\x17\x43\x61ncelScoringJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t*c\n\rScoringFormat\x12\x1e\n\x1aSCORING_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16SCORING_FORMAT_PARQUET\x10\x01\x12\x16\n\x12SCORING_FORMAT_CSV\x10\x02\x32\xaf\x03\n\x0eScoringService\x12M\n\x10\x43reateScoringJob\x12\".patron.v1.CreateScoringJobRequest\x1a\x15.patron.v1.ScoringJob\x12L\n\rGetScoringJob\x12\x1f.patron.v1.GetScoringJobRequest\x1a\x15.patron.v1.ScoringJob\"\x03\x90\x02\x01\x12]\n\x0fListScoringJobs\x12!.patron.v1.ListScoringJobsRequest\x1a\".patron.v1.ListScoringJobsResponse\"\x03\x90\x02\x01\x12R\n\x0fWatchScoringJob\x12!.patron.v1.WatchScoringJobRequest\x1a\x15.patron.v1.ScoringJob\"\x03\x90\x02\x01\x30\x01\x12M\n\x10\x43\x61ncelScoringJob\x12\".patron.v1.CancelScoringJobRequest\x1a\x15.patron.v1.ScoringJobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpatron/v1/scoring_service.proto\x12\tpatron.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16patron/v1/common.proto\"/\n\x0cScoringTable\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x12\n\nkey_column\x18\x02 \x01(\t\"I\n\x0cScoringModel\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08selector\x18\x02 \x01(\x0b\x32\x18.patron.v1.ModelSelector\"C\n\x0bScoredModel\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\"\xf9\x02\n\x17\x43reateScoringJobRequest\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.patron.v1.ScoringModel\x12\x12\n\noutput_uri\x18\x02 \x01(\t\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.patron.v1.ScoringFormat\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x12\x61\x63tive_within_days\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x15\n\rvalidate_only\x18\x07 \x01(\x08\x12\x30\n\npopulation\x18\x08 \x01(\x0e\x32\x1c.patron.v1.ScoringPopulation\x12\x0f\n\x07\x65xplain\x18\t \x01(\r\x12&\n\x05table\x18\n \x01(\x0b\x32\x17.patron.v1.ScoringTableB\x15\n\x13_active_within_days\"\xe6\x05\n\nScoringJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.patron.v1.JobState\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x16.patron.v1.JobProgress\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12!\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x12.google.rpc.Status\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\'\n\x06models\x18\n \x03(\x0b\x32\x17.patron.v1.ScoringModel\x12+\n\x0bmodels_used\x18\x0b \x03(\x0b\x32\x16.patron.v1.ScoredModel\x12\x12\n\noutput_uri\x18\x0c \x01(\t\x12(\n\x06\x66ormat\x18\r \x01(\x0e\x32\x18.patron.v1.ScoringFormat\x12)\n\x05\x61s_of\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x12\x61\x63tive_within_days\x18\x0f \x01(\rH\x00\x88\x01\x01\x12\x14\n\x0crows_written\x18\x10 \x01(\x04\x12\x14\n\x0coutput_bytes\x18\x11 \x01(\x04\x12\x15\n\routput_digest\x18\x12 \x01(\t\x12\x30\n\npopulation\x18\x13 \x01(\x0e\x32\x1c.patron.v1.ScoringPopulation\x12\x0f\n\x07\x65xplain\x18\x14 \x01(\r\x12&\n\x05table\x18\x15 \x01(\x0b\x32\x17.patron.v1.ScoringTableB\x15\n\x13_active_within_days\"&\n\x14GetScoringJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"c\n\x16ListScoringJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.patron.v1.JobState\"W\n\x17ListScoringJobsResponse\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x15.patron.v1.ScoringJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x16WatchScoringJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"=\n\x17\x43\x61ncelScoringJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t*c\n\rScoringFormat\x12\x1e\n\x1aSCORING_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16SCORING_FORMAT_PARQUET\x10\x01\x12\x16\n\x12SCORING_FORMAT_CSV\x10\x02*\x90\x01\n\x11ScoringPopulation\x12\"\n\x1eSCORING_POPULATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16SCORING_POPULATION_ALL\x10\x01\x12\x1d\n\x19SCORING_POPULATION_ACTIVE\x10\x02\x12\x1c\n\x18SCORING_POPULATION_KNOWN\x10\x03\x32\xaf\x03\n\x0eScoringService\x12M\n\x10\x43reateScoringJob\x12\".patron.v1.CreateScoringJobRequest\x1a\x15.patron.v1.ScoringJob\x12L\n\rGetScoringJob\x12\x1f.patron.v1.GetScoringJobRequest\x1a\x15.patron.v1.ScoringJob\"\x03\x90\x02\x01\x12]\n\x0fListScoringJobs\x12!.patron.v1.ListScoringJobsRequest\x1a\".patron.v1.ListScoringJobsResponse\"\x03\x90\x02\x01\x12R\n\x0fWatchScoringJob\x12!.patron.v1.WatchScoringJobRequest\x1a\x15.patron.v1.ScoringJob\"\x03\x90\x02\x01\x30\x01\x12M\n\x10\x43\x61ncelScoringJob\x12\".patron.v1.CancelScoringJobRequest\x1a\x15.patron.v1.ScoringJobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -30,26 +30,30 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_SCORINGSERVICE'].methods_by_name['ListScoringJobs']._serialized_options = b'\220\002\001'
   _globals['_SCORINGSERVICE'].methods_by_name['WatchScoringJob']._options = None
   _globals['_SCORINGSERVICE'].methods_by_name['WatchScoringJob']._serialized_options = b'\220\002\001'
-  _globals['_SCORINGFORMAT']._serialized_start=1518
-  _globals['_SCORINGFORMAT']._serialized_end=1617
-  _globals['_SCORINGMODEL']._serialized_start=128
-  _globals['_SCORINGMODEL']._serialized_end=201
-  _globals['_SCOREDMODEL']._serialized_start=203
-  _globals['_SCOREDMODEL']._serialized_end=270
-  _globals['_CREATESCORINGJOBREQUEST']._serialized_start=273
-  _globals['_CREATESCORINGJOBREQUEST']._serialized_end=543
-  _globals['_SCORINGJOB']._serialized_start=546
-  _globals['_SCORINGJOB']._serialized_end=1181
-  _globals['_GETSCORINGJOBREQUEST']._serialized_start=1183
-  _globals['_GETSCORINGJOBREQUEST']._serialized_end=1221
-  _globals['_LISTSCORINGJOBSREQUEST']._serialized_start=1223
-  _globals['_LISTSCORINGJOBSREQUEST']._serialized_end=1322
-  _globals['_LISTSCORINGJOBSRESPONSE']._serialized_start=1324
-  _globals['_LISTSCORINGJOBSRESPONSE']._serialized_end=1411
-  _globals['_WATCHSCORINGJOBREQUEST']._serialized_start=1413
-  _globals['_WATCHSCORINGJOBREQUEST']._serialized_end=1453
-  _globals['_CANCELSCORINGJOBREQUEST']._serialized_start=1455
-  _globals['_CANCELSCORINGJOBREQUEST']._serialized_end=1516
-  _globals['_SCORINGSERVICE']._serialized_start=1620
-  _globals['_SCORINGSERVICE']._serialized_end=2051
+  _globals['_SCORINGFORMAT']._serialized_start=1781
+  _globals['_SCORINGFORMAT']._serialized_end=1880
+  _globals['_SCORINGPOPULATION']._serialized_start=1883
+  _globals['_SCORINGPOPULATION']._serialized_end=2027
+  _globals['_SCORINGTABLE']._serialized_start=128
+  _globals['_SCORINGTABLE']._serialized_end=175
+  _globals['_SCORINGMODEL']._serialized_start=177
+  _globals['_SCORINGMODEL']._serialized_end=250
+  _globals['_SCOREDMODEL']._serialized_start=252
+  _globals['_SCOREDMODEL']._serialized_end=319
+  _globals['_CREATESCORINGJOBREQUEST']._serialized_start=322
+  _globals['_CREATESCORINGJOBREQUEST']._serialized_end=699
+  _globals['_SCORINGJOB']._serialized_start=702
+  _globals['_SCORINGJOB']._serialized_end=1444
+  _globals['_GETSCORINGJOBREQUEST']._serialized_start=1446
+  _globals['_GETSCORINGJOBREQUEST']._serialized_end=1484
+  _globals['_LISTSCORINGJOBSREQUEST']._serialized_start=1486
+  _globals['_LISTSCORINGJOBSREQUEST']._serialized_end=1585
+  _globals['_LISTSCORINGJOBSRESPONSE']._serialized_start=1587
+  _globals['_LISTSCORINGJOBSRESPONSE']._serialized_end=1674
+  _globals['_WATCHSCORINGJOBREQUEST']._serialized_start=1676
+  _globals['_WATCHSCORINGJOBREQUEST']._serialized_end=1716
+  _globals['_CANCELSCORINGJOBREQUEST']._serialized_start=1718
+  _globals['_CANCELSCORINGJOBREQUEST']._serialized_end=1779
+  _globals['_SCORINGSERVICE']._serialized_start=2030
+  _globals['_SCORINGSERVICE']._serialized_end=2461
 # @@protoc_insertion_point(module_scope)

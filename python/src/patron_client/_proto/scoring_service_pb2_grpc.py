@@ -49,9 +49,19 @@ class ScoringServiceServicer(object):
     def CreateScoringJob(self, request, context):
         """Starts a job that scores all customers. The versions are fixed when the job begins.
 
+        The file has `customer_id` and `as_of` (for a table: its key column), then for each model, each
+        name after the model's and an underscore:
+        - churn, propensity: `probability`, `percentile`;
+        - segments: `segment`, `segment_number`, `distance`, `confidence`;
+        - rfm: `segment`, `cell`;
+        - all: `flags` (NO_HISTORY, OUTSIDE_POPULATION or missing) and `version`;
+        - all but rfm: `reason_1`, `reason_1_value`, `reason_1_contribution` and so on, as asked for.
+
+        The reason of a category is written `column=level`.
+
         Errors: NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND), FAILED_PRECONDITION
         (NO_CHAMPION, MODEL_NOT_READY), INVALID_ARGUMENT (INVALID_FIELD, WRONG_MODEL_KIND for a
-        forecast), ALREADY_EXISTS (OUTPUT_EXISTS, REQUEST_ID_REUSED), PERMISSION_DENIED
+        forecast: ask it with PredictionService.Forecast), ALREADY_EXISTS (OUTPUT_EXISTS, REQUEST_ID_REUSED), PERMISSION_DENIED
         (PATH_NOT_ALLOWED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

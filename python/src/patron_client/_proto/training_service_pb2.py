@@ -17,7 +17,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from . import common_pb2 as patron_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n patron/v1/training_service.proto\x12\tpatron.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16patron/v1/common.proto\"\xc5\x01\n\x18\x43reateTrainingJobRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0brecipe_toml\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x01\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x42\x0e\n\x0c_recipe_tomlB\x07\n\x05_seed\"\xca\x03\n\x0bTrainingJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.patron.v1.JobState\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x16.patron.v1.JobProgress\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12!\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x12.google.rpc.Status\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12)\n\x05\x61s_of\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12\x13\n\x0brecipe_toml\x18\r \x01(\t\x12)\n\x06result\x18\x0e \x01(\x0b\x32\x19.patron.v1.TrainingResult\"{\n\x0eTrainingResult\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08promoted\x18\x02 \x01(\x08\x12\x18\n\x10promotion_reason\x18\x03 \x01(\t\x12,\n\x07metrics\x18\x04 \x03(\x0b\x32\x1b.patron.v1.EvaluationMetric\"\'\n\x15GetTrainingJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"s\n\x17ListTrainingJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.patron.v1.JobState\x12\r\n\x05model\x18\x04 \x01(\t\"Y\n\x18ListTrainingJobsResponse\x12$\n\x04jobs\x18\x01 \x03(\x0b\x32\x16.patron.v1.TrainingJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x17WatchTrainingJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\">\n\x18\x43\x61ncelTrainingJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\xbf\x03\n\x0fTrainingService\x12P\n\x11\x43reateTrainingJob\x12#.patron.v1.CreateTrainingJobRequest\x1a\x16.patron.v1.TrainingJob\x12O\n\x0eGetTrainingJob\x12 .patron.v1.GetTrainingJobRequest\x1a\x16.patron.v1.TrainingJob\"\x03\x90\x02\x01\x12`\n\x10ListTrainingJobs\x12\".patron.v1.ListTrainingJobsRequest\x1a#.patron.v1.ListTrainingJobsResponse\"\x03\x90\x02\x01\x12U\n\x10WatchTrainingJob\x12\".patron.v1.WatchTrainingJobRequest\x1a\x16.patron.v1.TrainingJob\"\x03\x90\x02\x01\x30\x01\x12P\n\x11\x43\x61ncelTrainingJob\x12#.patron.v1.CancelTrainingJobRequest\x1a\x16.patron.v1.TrainingJobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n patron/v1/training_service.proto\x12\tpatron.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16patron/v1/common.proto\"\xd5\x01\n\x18\x43reateTrainingJobRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0brecipe_toml\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x01\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x12\x0e\n\x06update\x18\x07 \x01(\x08\x42\x0e\n\x0c_recipe_tomlB\x07\n\x05_seed\"\xda\x03\n\x0bTrainingJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.patron.v1.JobState\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x16.patron.v1.JobProgress\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12!\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x12.google.rpc.Status\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12)\n\x05\x61s_of\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12\x13\n\x0brecipe_toml\x18\r \x01(\t\x12)\n\x06result\x18\x0e \x01(\x0b\x32\x19.patron.v1.TrainingResult\x12\x0e\n\x06update\x18\x0f \x01(\x08\"{\n\x0eTrainingResult\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08promoted\x18\x02 \x01(\x08\x12\x18\n\x10promotion_reason\x18\x03 \x01(\t\x12,\n\x07metrics\x18\x04 \x03(\x0b\x32\x1b.patron.v1.EvaluationMetric\"\'\n\x15GetTrainingJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"s\n\x17ListTrainingJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.patron.v1.JobState\x12\r\n\x05model\x18\x04 \x01(\t\"Y\n\x18ListTrainingJobsResponse\x12$\n\x04jobs\x18\x01 \x03(\x0b\x32\x16.patron.v1.TrainingJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x17WatchTrainingJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\">\n\x18\x43\x61ncelTrainingJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\xbf\x03\n\x0fTrainingService\x12P\n\x11\x43reateTrainingJob\x12#.patron.v1.CreateTrainingJobRequest\x1a\x16.patron.v1.TrainingJob\x12O\n\x0eGetTrainingJob\x12 .patron.v1.GetTrainingJobRequest\x1a\x16.patron.v1.TrainingJob\"\x03\x90\x02\x01\x12`\n\x10ListTrainingJobs\x12\".patron.v1.ListTrainingJobsRequest\x1a#.patron.v1.ListTrainingJobsResponse\"\x03\x90\x02\x01\x12U\n\x10WatchTrainingJob\x12\".patron.v1.WatchTrainingJobRequest\x1a\x16.patron.v1.TrainingJob\"\x03\x90\x02\x01\x30\x01\x12P\n\x11\x43\x61ncelTrainingJob\x12#.patron.v1.CancelTrainingJobRequest\x1a\x16.patron.v1.TrainingJobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -31,21 +31,21 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_TRAININGSERVICE'].methods_by_name['WatchTrainingJob']._options = None
   _globals['_TRAININGSERVICE'].methods_by_name['WatchTrainingJob']._serialized_options = b'\220\002\001'
   _globals['_CREATETRAININGJOBREQUEST']._serialized_start=130
-  _globals['_CREATETRAININGJOBREQUEST']._serialized_end=327
-  _globals['_TRAININGJOB']._serialized_start=330
-  _globals['_TRAININGJOB']._serialized_end=788
-  _globals['_TRAININGRESULT']._serialized_start=790
-  _globals['_TRAININGRESULT']._serialized_end=913
-  _globals['_GETTRAININGJOBREQUEST']._serialized_start=915
-  _globals['_GETTRAININGJOBREQUEST']._serialized_end=954
-  _globals['_LISTTRAININGJOBSREQUEST']._serialized_start=956
-  _globals['_LISTTRAININGJOBSREQUEST']._serialized_end=1071
-  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_start=1073
-  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_end=1162
-  _globals['_WATCHTRAININGJOBREQUEST']._serialized_start=1164
-  _globals['_WATCHTRAININGJOBREQUEST']._serialized_end=1205
-  _globals['_CANCELTRAININGJOBREQUEST']._serialized_start=1207
-  _globals['_CANCELTRAININGJOBREQUEST']._serialized_end=1269
-  _globals['_TRAININGSERVICE']._serialized_start=1272
-  _globals['_TRAININGSERVICE']._serialized_end=1719
+  _globals['_CREATETRAININGJOBREQUEST']._serialized_end=343
+  _globals['_TRAININGJOB']._serialized_start=346
+  _globals['_TRAININGJOB']._serialized_end=820
+  _globals['_TRAININGRESULT']._serialized_start=822
+  _globals['_TRAININGRESULT']._serialized_end=945
+  _globals['_GETTRAININGJOBREQUEST']._serialized_start=947
+  _globals['_GETTRAININGJOBREQUEST']._serialized_end=986
+  _globals['_LISTTRAININGJOBSREQUEST']._serialized_start=988
+  _globals['_LISTTRAININGJOBSREQUEST']._serialized_end=1103
+  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_start=1105
+  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_end=1194
+  _globals['_WATCHTRAININGJOBREQUEST']._serialized_start=1196
+  _globals['_WATCHTRAININGJOBREQUEST']._serialized_end=1237
+  _globals['_CANCELTRAININGJOBREQUEST']._serialized_start=1239
+  _globals['_CANCELTRAININGJOBREQUEST']._serialized_end=1301
+  _globals['_TRAININGSERVICE']._serialized_start=1304
+  _globals['_TRAININGSERVICE']._serialized_end=1751
 # @@protoc_insertion_point(module_scope)

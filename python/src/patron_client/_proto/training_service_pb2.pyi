@@ -9,23 +9,25 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateTrainingJobRequest(_message.Message):
-    __slots__ = ("model", "as_of", "recipe_toml", "seed", "request_id", "validate_only")
+    __slots__ = ("model", "as_of", "recipe_toml", "seed", "request_id", "validate_only", "update")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
     RECIPE_TOML_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
     model: str
     as_of: _timestamp_pb2.Timestamp
     recipe_toml: str
     seed: int
     request_id: str
     validate_only: bool
-    def __init__(self, model: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., recipe_toml: _Optional[str] = ..., seed: _Optional[int] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+    update: bool
+    def __init__(self, model: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., recipe_toml: _Optional[str] = ..., seed: _Optional[int] = ..., request_id: _Optional[str] = ..., validate_only: bool = ..., update: bool = ...) -> None: ...
 
 class TrainingJob(_message.Message):
-    __slots__ = ("job_id", "state", "progress", "create_time", "start_time", "end_time", "attempt", "error", "request_id", "model", "as_of", "seed", "recipe_toml", "result")
+    __slots__ = ("job_id", "state", "progress", "create_time", "start_time", "end_time", "attempt", "error", "request_id", "model", "as_of", "seed", "recipe_toml", "result", "update")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +42,7 @@ class TrainingJob(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     RECIPE_TOML_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     state: _common_pb2.JobState
     progress: _common_pb2.JobProgress
@@ -54,7 +57,8 @@ class TrainingJob(_message.Message):
     seed: int
     recipe_toml: str
     result: TrainingResult
-    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., progress: _Optional[_Union[_common_pb2.JobProgress, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., request_id: _Optional[str] = ..., model: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seed: _Optional[int] = ..., recipe_toml: _Optional[str] = ..., result: _Optional[_Union[TrainingResult, _Mapping]] = ...) -> None: ...
+    update: bool
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., progress: _Optional[_Union[_common_pb2.JobProgress, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., request_id: _Optional[str] = ..., model: _Optional[str] = ..., as_of: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seed: _Optional[int] = ..., recipe_toml: _Optional[str] = ..., result: _Optional[_Union[TrainingResult, _Mapping]] = ..., update: bool = ...) -> None: ...
 
 class TrainingResult(_message.Message):
     __slots__ = ("version", "promoted", "promotion_reason", "metrics")

@@ -114,7 +114,7 @@ enum Command {
     Customers(Remote<customers::CustomersArgs>),
     /// Make, list and revoke API keys
     #[command(
-        after_help = "Example:\n  patron keys create --name till --role predict,read --expires 90d > till.key"
+        after_help = "Example:\n  patron keys create --name till --role predict,read --expires 90d"
     )]
     Keys(keys::KeysArgs),
     /// Write the transactions of a shop whose truth is known, and the truth

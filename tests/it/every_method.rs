@@ -251,6 +251,7 @@ async fn every_method_says_what_is_wrong() {
     ModelService/GetModel: INVALID_ARGUMENT INVALID_FIELD model
     ModelService/ListModelVersions: INVALID_ARGUMENT INVALID_PAGE_TOKEN page_token
     ModelService/GetModelVersion: NOT_FOUND MODEL_NOT_FOUND patron.v1.Model "unknown"
+    ModelService/GetModelVersionReport: NOT_FOUND MODEL_NOT_FOUND patron.v1.Model "unknown"
     ModelService/GetModelDrift: FAILED_PRECONDITION NO_REFERENCE
     ModelService/SetModelAlias: INVALID_ARGUMENT INVALID_FIELD version
     ModelService/DeleteModelAlias: INVALID_ARGUMENT INVALID_FIELD alias

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use rustls::crypto::ring;
+use rustls::crypto::ring as crypto;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -78,7 +78,7 @@ fn server_config(settings: &TlsSettings, contents: &[Vec<u8>]) -> Result<ServerC
         TlsMinimum::Tls12 => TLS_1_2,
         TlsMinimum::Tls13 => TLS_1_3,
     };
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = ServerConfig::builder_with_provider(Arc::new(crypto::default_provider()));
     let builder = builder.with_protocol_versions(versions);
     let builder = builder.map_err(|error| FileError::content(certificate, error))?;
     let builder = match client_ca {
@@ -115,7 +115,7 @@ fn client_verifier(
     for authority in authorities {
         roots.add(authority).map_err(|error| FileError::content(path, error))?;
     }
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(crypto::default_provider());
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = if required { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|error| FileError::content(path, error))

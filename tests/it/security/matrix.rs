@@ -117,6 +117,8 @@ async fn a_role_opens_its_methods_and_no_other() {
       ModelService/SetModelAlias
       TransactionService/EraseCustomer
     predict admin:
+      GRPCInferenceService/ModelInfer
+      GRPCInferenceService/ModelStreamInfer
       PredictionService/AssignRfm
       PredictionService/AssignSegments
       PredictionService/Forecast
@@ -135,9 +137,17 @@ async fn a_role_opens_its_methods_and_no_other() {
     read admin:
       FeatureService/BatchGetFeatures
       FeatureService/ListFeatures
+      GRPCInferenceService/ModelMetadata
+      GRPCInferenceService/ModelReady
+      GRPCInferenceService/ModelStatistics
+      GRPCInferenceService/RepositoryIndex
+      GRPCInferenceService/ServerLive
+      GRPCInferenceService/ServerMetadata
+      GRPCInferenceService/ServerReady
       ModelService/GetModel
       ModelService/GetModelDrift
       ModelService/GetModelVersion
+      ModelService/GetModelVersionReport
       ModelService/ListModelVersions
       ModelService/ListModels
       ScoringService/GetScoringJob

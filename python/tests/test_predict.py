@@ -265,7 +265,8 @@ def test_forecasts_have_the_form_of_the_forecasting_libraries(shop):
     assert frame.attrs["currency"] == "GBP"
     assert [one["unique_id"] for one in frame.attrs["series"]] == ["total", "country=France"]
     every = shop.forecast(levels=[90])
-    assert every["unique_id"].nunique() == 26
+    assert every["unique_id"].nunique() == 28
+    assert {"country=", "product="} < set(every["unique_id"]), "all others"
     assert every.columns.tolist()[3:] == ["lo-90", "hi-90"]
     assert every["ds"].dt.tz is not None
     pd.testing.assert_series_equal(

@@ -268,3 +268,8 @@ def money(micros: int) -> decimal.Decimal:
 def units(thousandths: int) -> decimal.Decimal:
     """A quantity in units, exact."""
     return decimal.Decimal(thousandths) / THOUSANDTHS
+
+
+def series_name(group: str, value: str) -> str:
+    """The ``unique_id`` of a series; the value is empty for all others of a group."""
+    return group if group == "total" else f"{group}={value}"

@@ -73,8 +73,8 @@ def _part(horizon: int, shares: Sequence[float]) -> int:
 
 
 def name_of(key: Any) -> str:
-    """The name of a series: ``total`` or ``country=France``."""
-    return f"{key.group}={key.value}" if key.value else str(key.group)
+    """The name of a series: ``total``, ``country=France``, or ``country=`` for all others."""
+    return _convert.series_name(key.group, key.value)
 
 
 def _frame(

@@ -179,8 +179,7 @@ class Evaluation:
         rows = []
         for one in self.raw.get("series", []):
             key = one["key"]
-            value = key.get("value") or ""
-            name = f"{key['group']}={value}" if value else key["group"]
+            name = _convert.series_name(key["group"], key.get("value") or "")
             rows.append({"unique_id": name} | {k: v for k, v in one.items() if k != "key"})
         frame = pd.DataFrame(rows)
         return frame.set_index("unique_id") if rows else frame

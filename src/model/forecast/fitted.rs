@@ -305,12 +305,7 @@ impl Fitted {
             let intervals = of_levels.iter().filter_map(|(level, widths)| {
                 let own = widths.get(nth)?;
                 Some(match &summed {
-                    Some(parts) => {
-                        let coverage = own.backtest_coverage;
-                        let width = self.sum_width(parts, *level);
-                        let width = Width { backtest_coverage: coverage, ..width };
-                        self.around(&mean, &width, *level)
-                    }
+                    Some(parts) => self.around(&mean, &self.sum_width(parts, *level), *level),
                     None => self.around(&mean, own, *level),
                 })
             });

@@ -10,8 +10,8 @@ use jiff::{Timestamp, ToSpan as _};
 
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
 const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
-/// Most periods of one series, gaps included.
-const MOST_PERIODS: i64 = 1_000_000;
+/// Most periods of all series together, gaps included.
+pub const MOST_LONG_VALUES: i64 = 50_000_000;
 
 /// Rows in the order they come, to be sorted into series.
 #[derive(Clone, Debug, Default)]
@@ -151,14 +151,14 @@ pub enum InvalidLongTable {
     },
     /// More periods than memory is kept for.
     #[error(
-        "series {id}: its times are {found} periods of {spacing} apart, expected at most {MOST_PERIODS}; are the times right?"
+        "series {id}: with it the series have {found} periods of {spacing}, expected at most {MOST_LONG_VALUES} together; are the times right?"
     )]
     TooLong {
         /// The series.
         id: String,
         /// The spacing of the table.
         spacing: String,
-        /// Periods from its first to its last time.
+        /// Periods up to the end of this series.
         found: i64,
     },
 }
@@ -212,7 +212,8 @@ impl LongRows {
             series.rows.sort_by_key(|(stamp, _, row)| (*stamp, *row));
         }
         let spacing = Spacing::of(kind, &self.series);
-        let series = self.series.into_iter().map(|series| series.fill(spacing, gaps));
+        let mut left = MOST_LONG_VALUES;
+        let series = self.series.into_iter().map(|series| series.fill(spacing, gaps, &mut left));
         Ok(LongTable { spacing, series: series.collect::<Result<_, _>>()? })
     }
 }
@@ -227,16 +228,24 @@ impl StampKind {
 }
 
 impl Given {
-    fn fill(self, spacing: Spacing, gaps: Gaps) -> Result<LongSeries, InvalidLongTable> {
+    /// `left` is how many periods may still come.
+    fn fill(
+        self,
+        spacing: Spacing,
+        gaps: Gaps,
+        left: &mut i64,
+    ) -> Result<LongSeries, InvalidLongTable> {
         let Self { id, rows } = self;
         let periods: Vec<i64> = rows.iter().map(|(stamp, _, _)| spacing.period(*stamp)).collect();
         let (first, last) = (periods.first().copied(), periods.last().copied());
         let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
-        let found = last.saturating_sub(first).saturating_add(1);
-        if found > MOST_PERIODS {
+        let length = last.saturating_sub(first).saturating_add(1);
+        if length > *left || last == i64::MAX {
+            let found = length.saturating_add(MOST_LONG_VALUES - *left);
             return Err(InvalidLongTable::TooLong { id, spacing: spacing.to_string(), found });
         }
-        let mut values = Vec::with_capacity(usize::try_from(found).unwrap_or_default());
+        *left -= length;
+        let mut values = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         let mut before: Option<(i64, u64)> = None;
         for (period, (_, y, row)) in periods.into_iter().zip(rows) {
             if let Some((last, before)) = before {
@@ -484,5 +493,17 @@ mod tests {
             ("a", Stamp::Index(0), 1.0),
         ];
         assert!(told(&far).contains("are the times right?"));
+        let last = [("a", Stamp::Index(0), 1.0), ("b", Stamp::Index(i64::MAX), 1.0)];
+        assert!(table(&last, Gaps::Refuse).is_ok(), "a step of its own");
+        let last = [last[0], ("a", Stamp::Index(1), 1.0), last[1]];
+        assert!(told(&last).contains("are the times right?"));
+        // Each of them alone is small enough.
+        let second = |second: i64| Stamp::Instant(second * 1_000_000);
+        let many: Vec<String> = (0..60).map(|number| number.to_string()).collect();
+        let mut rows = vec![("x", second(0), 1.0), ("x", second(1), 1.0)];
+        for id in &many {
+            rows.extend([(id.as_str(), second(0), 1.0), (id.as_str(), second(999_999), 1.0)]);
+        }
+        assert!(told(&rows).contains("expected at most 50000000 together"));
     }
 }

@@ -170,6 +170,12 @@ impl Panel {
         self.series.get(index)
     }
 
+    /// The same panel with the series of these keys alone, which are in order.
+    pub fn only(mut self, keys: &[SeriesKey]) -> Self {
+        self.series.retain(|series| keys.binary_search(&series.key).is_ok());
+        self
+    }
+
     /// The same panel without its last `periods` periods; series that vanish are left out.
     pub fn without_last(&self, periods: usize) -> Self {
         let shortened = self.series.iter().filter_map(|series| {

@@ -291,6 +291,9 @@ impl ForecastModel {
             let what = "periods that closed since the model's last one";
             return Err(FitError::TooFew { what, expected: 1, found: 0 });
         }
+        if !fitted.covers(panel) {
+            return Err(refused("a group has sales that no series of the model covers"));
+        }
         let mut fitted = fitted.clone();
         fitted.update(panel, self.end_period)?;
         Ok(Self { ensemble: Some(fitted), end_period: panel.end_period(), ..self.clone() })

@@ -83,7 +83,7 @@ impl ForecastFile {
         let columns: Vec<&[f64]> = [mean].into_iter().chain(ends).collect();
         for (step, _) in mean.iter().enumerate() {
             self.rows.ids.push(series.id.clone());
-            self.rows.stamps.push(self.spacing.stamp(series.end + step as i64));
+            self.rows.stamps.push(self.spacing.stamp(series.end.saturating_add(step as i64)));
             for (own, column) in self.rows.numbers.iter_mut().zip(&columns) {
                 own.push(column.get(step).copied().unwrap_or(f64::NAN));
             }

@@ -91,7 +91,8 @@ fn update(
     let updated = model.updated(&panel)?;
     let closed = usize::try_from(panel.end_period() - model.end_period()).unwrap_or_default();
     let horizon = closed.min(model.horizon());
-    let seen = panel.without_last(closed - horizon);
+    // Both are judged on the series that the champion knows.
+    let seen = panel.without_last(closed - horizon).only(&keys);
     let naive =
         ForecastRecipe { algorithm: ForecastAlgorithm::SeasonalNaive, horizon, ..recipe.clone() };
     let judged = Judged {

@@ -449,6 +449,12 @@ impl ForecastRecipe {
                 problems.push(expected.to_owned());
             }
         }
+        if self.coherence == Coherence::MinTrace && self.coherence() == Coherence::None {
+            let found = self.measure().as_str();
+            problems.push(format!(
+                "coherence: expected none for {found}, of which parts do not add up to a total"
+            ));
+        }
         for choice in &self.series {
             if !GROUPS.contains(&choice.group.as_str()) {
                 let group = &choice.group;

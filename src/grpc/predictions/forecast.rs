@@ -62,10 +62,11 @@ pub(super) fn answer(
         }
         _ => series.into_iter().map(series_key).collect(),
     };
-    let asked_for = asked.len().saturating_add(sums.len());
+    let summed: usize = sums.iter().map(|sum| sum.series.len()).sum();
+    let asked_for = asked.len().saturating_add(summed);
     check_size(asked_for, horizon, levels.len())?;
     caller.charge(asked_for)?;
-    let sums = sum_up(fitted, sums, horizon, &levels)?;
+    let sums = sum_up((fitted, &known), sums, horizon, &levels)?;
     let (found, errors) = split_known(&asked, &known);
     inference.input_done();
     let answered = if found.is_empty() {
@@ -101,7 +102,7 @@ pub(super) fn answer(
 
 /// Answers the sums, after checking that every series is there and named once.
 fn sum_up(
-    fitted: &ForecastModel,
+    (fitted, known): (&ForecastModel, &[SeriesKey]),
     sums: Vec<proto::SeriesSum>,
     horizon: usize,
     levels: &[f64],
@@ -131,6 +132,12 @@ fn sum_up(
                 field,
                 format!("expected each series once, found {twice} twice"),
             ));
+        }
+        if let Some(unknown) = keys.iter().find(|key| known.binary_search(key).is_err()) {
+            let message =
+                format!("{field} {unknown}: not in the model; it knows {} series", known.len());
+            let name = unknown.to_string();
+            return Err(not_found("SERIES_NOT_FOUND", "patron.v1.SeriesKey", &name, message));
         }
         groups.push(keys);
     }

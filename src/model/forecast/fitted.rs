@@ -156,6 +156,17 @@ impl Fitted {
         })
     }
 
+    /// Whether every series of the groups that add up to the total is known, so that they still do.
+    pub(super) fn covers(&self, panel: &Panel) -> bool {
+        let mut series = panel.series().iter();
+        self.coherent.is_empty()
+            || series.all(|one| {
+                !self.groups.contains(&one.key.group)
+                    || self.find(&one.key).is_some()
+                    || one.values.iter().all(|value| *value == 0.0)
+            })
+    }
+
     /// Takes in the values of all periods of the panel from `first` on. A series that the panel
     /// does not have sold nothing.
     pub(super) fn update(&mut self, panel: &Panel, first: i32) -> Result<(), FitError> {
@@ -189,7 +200,18 @@ impl Fitted {
         let base = (0..self.series.len()).map(|index| self.base(index, horizon)).collect();
         let errors = || self.errors();
         let non_negative = self.parts.iter().any(|part| part.settings().non_negative);
-        self.coherent = self.coherence.reconcile(base, constraints, errors, non_negative);
+        let mut coherent =
+            self.coherence.reconcile(base, constraints.clone(), errors, non_negative);
+        if self.coherence == Coherence::MinTrace {
+            // A day on which nothing is ever sold stays one; what was put there goes to the others.
+            for (place, row) in self.series.iter().zip(&mut coherent) {
+                let steps = row.iter_mut().enumerate();
+                let closed = steps.filter(|(step, _)| place.closed.contains(place.periods + step));
+                closed.for_each(|(_, value)| *value = 0.0);
+            }
+            coherent = Coherence::BottomUp.reconcile(coherent, constraints, Vec::new, non_negative);
+        }
+        self.coherent = coherent;
     }
 
     /// Past errors from the origins that all series share. Series that are closed on other days
@@ -208,7 +230,9 @@ impl Fitted {
         let shared = shared.map(|report| report.held_out.clone()).unwrap_or_default();
         let all: Vec<usize> = (0..self.series.len()).collect();
         let widths = self.widths(&all, TYPICAL_LEVEL);
-        let spreads = widths.iter().map(|width| width.half.first().copied().unwrap_or_default());
+        // That of the first open period: a closed one has no width.
+        let open = |width: &Width| width.half.iter().copied().find(|half| *half > 0.0);
+        let spreads = widths.iter().map(|width| open(width).unwrap_or_default());
         let pairs = reports.iter().zip(spreads);
         let node = |(report, spread): (&Option<forecasting::BacktestReport>, f64)| {
             let of_origin = |held_out: &usize| {
@@ -272,7 +296,8 @@ impl Fitted {
         };
         let mut alike: Vec<Vec<&Place>> = Vec::new();
         for place in group.iter().filter_map(|index| self.series.get(*index)) {
-            let with = |others: &&mut Vec<&Place>| others.iter().all(|one| one.opens_with(place));
+            let with =
+                |others: &&mut Vec<&Place>| others.first().is_some_and(|one| one.opens_with(place));
             match alike.iter_mut().find(with) {
                 Some(others) => others.push(place),
                 None => alike.push(vec![place]),
@@ -331,7 +356,8 @@ impl Fitted {
 
     /// The series whose sum a bottom-up total is.
     fn parts_of(&self, index: usize) -> Option<Vec<usize>> {
-        if self.coherence != Coherence::BottomUp || self.coherent.is_empty() {
+        let is_total = self.series.get(index).is_some_and(|place| place.key == SeriesKey::total());
+        if !is_total || self.coherence != Coherence::BottomUp || self.coherent.is_empty() {
             return None;
         }
         let constraints = coherence::constraints(self.keys(), &self.groups);

@@ -184,6 +184,52 @@ fn parts_add_up_to_the_total() {
 }
 
 #[test]
+fn a_closed_day_stays_closed_when_parts_are_made_to_agree() {
+    let mut random = StdRng::seed_from_u64(17);
+    let mut week = |closed: usize, size: f64| -> Vec<f64> {
+        let sold = |t: usize| if t % 7 == closed { 0.0 } else { size };
+        (0..140).map(|t| sold(t) * (1.0 + 0.1 * normal(&mut random))).collect()
+    };
+    let (east, west) = (week(3, 40.0), week(9, 60.0));
+    let total = east.iter().zip(&west).map(|(a, b)| a + b).collect();
+    let series = [("store", "east", east), ("store", "west", west), ("total", "", total)];
+    let series = series.map(|(group, value, values)| Series {
+        key: SeriesKey { group: group.to_owned(), value: value.to_owned() },
+        first_period: 0,
+        values,
+    });
+    let panel = Panel::new(Frequency::Daily, 140, series.into()).unwrap();
+    let mut recipe = estimator(ForecastAlgorithm::Theta, 14);
+    (recipe.coherence, recipe.groups) = (Coherence::MinTrace, vec!["store".to_owned()]);
+    let model = recipe.fit(&panel, &FitRun::quiet(1)).unwrap();
+    let answers = model.predict(&query(14, &[])).unwrap();
+    for step in 0..14 {
+        let sum = answers[0].mean[step] + answers[1].mean[step];
+        assert_eq!(answers[0].mean[step] == 0.0, step % 7 == 3, "{step}");
+        assert!((answers[2].mean[step] - sum).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn a_store_that_opened_since_asks_for_a_fit() {
+    let recipe = ForecastEstimator {
+        groups: vec!["store".to_owned()],
+        ..estimator(ForecastAlgorithm::Theta, 5)
+    };
+    let model = recipe.fit(&shop(60), &FitRun::quiet(1)).unwrap();
+    let later = |new: Option<&str>| {
+        let mut series = shop(60).series().to_vec();
+        series.iter_mut().for_each(|one| one.values.push(10.0));
+        let key = |value: &str| SeriesKey { group: "store".to_owned(), value: value.to_owned() };
+        let opened = |value| Series { key: key(value), first_period: 500, values: vec![7.0] };
+        series.extend(new.map(opened));
+        Panel::new(Frequency::Weekly, 501, series).unwrap()
+    };
+    assert!(model.updated(&later(None)).is_ok());
+    assert!(matches!(model.updated(&later(Some("south"))), Err(FitError::NoUpdate { .. })));
+}
+
+#[test]
 fn errors_of_independent_series_cancel_in_their_sum() {
     let model = estimator(ForecastAlgorithm::Theta, 6);
     let model = model.fit(&panel(Frequency::Monthly, &monthly(12, 60)), &FitRun::quiet(1)).unwrap();

@@ -1,6 +1,8 @@
 //! The series of a table.
 
-use crate::dataset::{Frequency, Gaps, LongTable, Panel, Series, SeriesKey, Spacing, Stamp};
+use crate::dataset::{
+    Frequency, Gaps, LongTable, MOST_LONG_VALUES, Panel, Series, SeriesKey, Spacing, Stamp,
+};
 use crate::ingest::{LongColumns, LongTableError, file_sha256, read_long_table};
 use crate::training::TrainingError;
 use crate::training::recipe::SeriesTableRecipe;
@@ -22,6 +24,23 @@ pub enum SeriesTableError {
         /// The table's spacing.
         found: String,
     },
+    /// A date with a time of day, which no period of the shop's calendar begins with.
+    #[error("{stamp}: expected dates without a time of day and without a zone")]
+    TimeOfDay {
+        /// The time.
+        stamp: String,
+    },
+    /// Zeros up to the common end would take more memory than is kept for series.
+    #[error(
+        "series end so far apart that zeros up to the last end are {found} values, expected at most {MOST_LONG_VALUES}; are the times right?"
+    )]
+    TooLong {
+        /// Values of all series.
+        found: i64,
+    },
+    /// The file cannot be read again.
+    #[error("the file went away while it was read; train again")]
+    Gone,
     /// A series ends before others do.
     #[error(
         "series {series} ends before {expected}, where others end; add its last values, set table.fill_gaps for zeros, or take it out"
@@ -57,12 +76,13 @@ pub(in crate::training) fn read(
     let gaps = if recipe.fill_gaps { Gaps::Zero } else { Gaps::Refuse };
     let columns = LongColumns { id, time, value };
     let table = read_long_table(&recipe.path, &columns, gaps).map_err(SeriesTableError::from)?;
+    let digest = file_sha256(&recipe.path).ok_or(SeriesTableError::Gone)?;
     let panel = panel(&table, frequency, recipe.fill_gaps)?;
     let latest = as_of.map(|as_of| frequency.period_of_day(clock.local(as_of).day));
     let late = latest.map_or(0, |latest| panel.end_period().saturating_sub(latest));
     let panel = panel.without_last(usize::try_from(late).unwrap_or_default());
     Ok(SeriesFile {
-        digest: file_sha256(&recipe.path).unwrap_or_default(),
+        digest,
         values: panel.series().iter().map(|series| series.values.len() as u64).sum(),
         end: frequency.start_of(panel.end_period(), clock),
         panel,
@@ -84,12 +104,23 @@ fn panel(table: &LongTable, frequency: Frequency, fill_gaps: bool) -> Result<Pan
     if !fits {
         return Err(SeriesTableError::Frequency { expected, found: spacing.to_string() }.into());
     }
+    let (Stamp::Index(any) | Stamp::Instant(any)) = spacing.stamp(0);
+    if any % MICROS_PER_DAY != 0 {
+        return Err(SeriesTableError::TimeOfDay { stamp: spacing.stamp(0).to_string() }.into());
+    }
     let period = |number: i64| {
         let (Stamp::Index(micros) | Stamp::Instant(micros)) = spacing.stamp(number);
         let day = i32::try_from(micros.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX);
         frequency.period_of_day(day)
     };
     let last = table.series().iter().map(|series| series.end).max().unwrap_or_default();
+    let found = table.series().iter().fold(0_i64, |sum, one| {
+        let length = (one.values.len() as i64).saturating_add(last.saturating_sub(one.end));
+        sum.saturating_add(length)
+    });
+    if found > MOST_LONG_VALUES {
+        return Err(SeriesTableError::TooLong { found }.into());
+    }
     let series = table.series().iter().map(|one| {
         let mut values = one.values.clone();
         let missing = usize::try_from(last - one.end).unwrap_or_default();

@@ -13,9 +13,7 @@ pub use self::catalog::{ModelCatalog, Selector, ServedModel, VersionState};
 pub use self::error::ServingError;
 pub use self::gather::{Cells, FeatureRows, Gathered, Input, RowSource, TableColumn, TableRows};
 pub(crate) use self::panel::{Panel, PanelRows};
-pub use self::predictor::{
-    Answers, AsOfRule, ForecastAnswer, Note, Predictor, ProbabilityAnswer, Question, Row,
-};
+pub use self::predictor::{Answers, AsOfRule, Note, Predictor, ProbabilityAnswer, Question, Row};
 pub(crate) use self::predictor::{answer_probabilities, answer_rfm, answer_segments};
 pub use self::statistics::{
     DurationTotal, InferenceStatistics, InferenceTimer, StatisticsSnapshot,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::model::{
     Contribution, FittedModel, Model, ModelKind, Prior, Probability, RfmAssignment,
-    SegmentAssignment, SeriesForecast,
+    SegmentAssignment,
 };
 use crate::repository::ModelName;
 use crate::store::TransactionStore;
@@ -84,15 +84,6 @@ pub struct ProbabilityAnswer {
     pub probability: Probability,
     /// The population's prior, when that is the answer.
     pub prior: Option<Prior>,
-}
-
-/// Forecasts of one or more series.
-#[derive(Clone, Debug)]
-pub struct ForecastAnswer {
-    /// The version that answered.
-    pub served: Arc<ServedModel>,
-    /// One per series, in the order of the query.
-    pub series: Vec<SeriesForecast>,
 }
 
 /// Answers questions from the store and the catalog.

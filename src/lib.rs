@@ -24,3 +24,4 @@ pub mod store;
 pub mod telemetry;
 pub mod training;
 pub mod transaction;
+pub mod unfinished;

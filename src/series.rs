@@ -5,7 +5,7 @@ mod output;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::LongTable;
-use crate::model::forecasting::{Calibration, Interval, PanelFit, Settings, fit_panel};
+use crate::model::forecasting::{Calibration, Interval, PanelFit, Settings, Width, fit_panel};
 use crate::model::{FitError, FitRun, Watched, forecast_failure};
 
 use self::output::ForecastFile;
@@ -71,13 +71,12 @@ impl TableForecast<'_> {
             fit_panel(&values, &self.settings, &Watched(run)).map_err(forecast_failure)
         })?;
         let all: Vec<usize> = (0..values.len()).collect();
-        let intervals = self.levels.iter().map(|level| fitted.intervals(&all, *level));
-        let intervals: Vec<Vec<Interval>> =
-            intervals.collect::<Result<_, _>>().map_err(forecast_failure)?;
-        let (rows, bytes) = self.write(&fitted, &intervals, output).map_err(|problem| {
+        let widths = self.levels.iter().map(|level| fitted.widths(&all, *level));
+        let widths: Vec<Vec<Width>> = widths.collect::<Result<_, _>>().map_err(forecast_failure)?;
+        let (rows, bytes) = self.write(&fitted, &widths, output).map_err(|problem| {
             TableForecastError::Output { path: output.to_owned(), problem: problem.to_string() }
         })?;
-        let errors = all.iter().filter_map(|index| fitted.backtest(*index).ok()?.mase);
+        let errors = all.iter().filter_map(|index| fitted.mase(*index).ok()?);
         let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), mase| (sum + mase, count + 1.0));
         let departed =
             |index: &&usize| fitted.fallbacks(**index).is_ok_and(|list| !list.is_empty());
@@ -94,13 +93,16 @@ impl TableForecast<'_> {
     fn write(
         &self,
         fitted: &PanelFit,
-        intervals: &[Vec<Interval>],
+        widths: &[Vec<Width>],
         output: &Path,
     ) -> Result<(u64, u64), Box<dyn std::error::Error>> {
         let mut file = ForecastFile::create(output, self.table.spacing(), &self.levels)?;
         for (index, series) in self.table.series().iter().enumerate() {
             let mean = fitted.point(index, self.settings.horizon)?;
-            let own: Vec<&Interval> = intervals.iter().filter_map(|of| of.get(index)).collect();
+            let own = self.levels.iter().zip(widths).filter_map(|(level, of_level)| {
+                Some(fitted.around(&mean, of_level.get(index)?, *level))
+            });
+            let own: Vec<Interval> = own.collect();
             file.add(series, &mean, &own)?;
         }
         file.finish()

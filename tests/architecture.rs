@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     // domain
     ("parallel", &[]),
+    ("unfinished", &[]),
     ("readable", &[]),
     ("transaction", &[]),
     ("dataset", &["transaction"]),
@@ -26,8 +27,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("repository", &["transaction", "dataset", "feature", "model"]),
     // application
     ("ingest", &["parallel", "transaction", "dataset", "store"]),
-    ("historical", &["transaction", "feature", "model"]),
-    ("series", &["dataset", "model"]),
+    ("historical", &["unfinished", "transaction", "feature", "model"]),
+    ("series", &["unfinished", "dataset", "model"]),
     (
         "training",
         &[

@@ -1,6 +1,6 @@
 //! Features of all customers at one or many dates, as a Parquet file.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use crate::feature::{FeatureSchema, Features, Workspace};
 use crate::model::{FitError, FitRun};
 use crate::transaction::{CustomerHistory, CustomerId, HistorySource, InvalidTime, Timestamp};
+use crate::unfinished::Unfinished;
 
 /// Rows of one row group; all columns of that many rows are in memory.
 const ROWS_PER_GROUP: usize = 1 << 17;
@@ -168,18 +169,9 @@ struct RowFile {
     unfinished: Unfinished,
 }
 
-struct Unfinished {
-    path: PathBuf,
-    output: PathBuf,
-}
-
 impl RowFile {
     fn create(export: &Export<'_>) -> Result<Self, ParquetError> {
-        let name = export.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path =
-            export.output.with_file_name(format!(".{name}.{}.unfinished", std::process::id()));
-        let unfinished = Unfinished { path, output: export.output.to_owned() };
-        let file = File::create(&unfinished.path)?;
+        let (unfinished, file) = Unfinished::beside(export.output)?;
         let schema = Arc::new(schema(export.schema));
         let json = serde_json::to_string(export.schema).unwrap_or_default();
         let properties = WriterProperties::builder()
@@ -197,17 +189,7 @@ impl RowFile {
     /// Syncs the file, gives it its name and returns its size.
     fn finish(self) -> Result<u64, ParquetError> {
         let file = self.writer.into_inner()?;
-        file.sync_all()?;
-        let bytes = file.metadata()?.len();
-        fs::rename(&self.unfinished.path, &self.unfinished.output)?;
-        Ok(bytes)
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After `finish` the file has its name and there is nothing to remove.
-        let _ = fs::remove_file(&self.path);
+        Ok(self.unfinished.finish(&file)?)
     }
 }
 

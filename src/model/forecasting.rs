@@ -39,7 +39,7 @@ mod theta;
 mod weighing;
 mod weights;
 
-pub use self::answer::{BacktestReport, Components, Interval, MemberReport};
+pub use self::answer::{BacktestReport, Components, Interval, MemberReport, Width};
 pub use self::boosting::PooledBoosting;
 pub use self::conformal::IntervalSource;
 pub use self::decomposition::Decomposition;

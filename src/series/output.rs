@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -12,10 +12,10 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
-use tempfile::NamedTempFile;
 
 use crate::dataset::{LongSeries, Spacing, Stamp};
 use crate::model::forecasting::Interval;
+use crate::unfinished::Unfinished;
 
 /// The name of the expected value's column, as forecasting libraries name it after the model.
 const MODEL: &str = "Patron";
@@ -26,8 +26,7 @@ type Failed = Box<dyn Error>;
 
 /// A file under another name until it is whole.
 pub(super) struct ForecastFile {
-    path: PathBuf,
-    unfinished: NamedTempFile,
+    unfinished: Unfinished,
     sink: Sink,
     spacing: Spacing,
     schema: Arc<Schema>,
@@ -51,10 +50,8 @@ struct Rows {
 
 impl ForecastFile {
     pub(super) fn create(path: &Path, spacing: Spacing, levels: &[f64]) -> Result<Self, Failed> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let unfinished = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        let (unfinished, file) = Unfinished::beside(path)?;
         let schema = Arc::new(schema(spacing, levels));
-        let file = unfinished.reopen()?;
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let sink = if is_csv {
@@ -68,8 +65,7 @@ impl ForecastFile {
         };
         let numbers = vec![Vec::new(); 1 + 2 * levels.len()];
         let rows = Rows { numbers, ..Rows::default() };
-        let path = path.to_owned();
-        Ok(Self { path, unfinished, sink, spacing, schema, rows, written: 0 })
+        Ok(Self { unfinished, sink, spacing, schema, rows, written: 0 })
     }
 
     /// Adds the forecast of a series; intervals in the order of the levels.
@@ -77,7 +73,7 @@ impl ForecastFile {
         &mut self,
         series: &LongSeries,
         mean: &[f64],
-        intervals: &[&Interval],
+        intervals: &[Interval],
     ) -> Result<(), Failed> {
         let ends = intervals.iter().flat_map(|interval| [&*interval.lower, &*interval.upper]);
         let columns: Vec<&[f64]> = [mean].into_iter().chain(ends).collect();
@@ -110,10 +106,7 @@ impl ForecastFile {
             Sink::Parquet(writer) => writer.into_inner()?,
             Sink::Csv(writer) => writer.into_inner()?.into_inner()?,
         };
-        file.sync_all()?;
-        let bytes = file.metadata()?.len();
-        self.unfinished.persist(&self.path)?;
-        Ok((self.written, bytes))
+        Ok((self.written, self.unfinished.finish(&file)?))
     }
 }
 

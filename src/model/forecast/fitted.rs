@@ -274,11 +274,10 @@ impl Fitted {
             let own: Vec<(usize, &Place)> = own.collect();
             let indices: Vec<usize> = own.iter().map(|(_, place)| place.index).collect();
             // Quantiles are those of all series: taken once per level.
-            let intervals = part.intervals(&indices, level).unwrap_or_default();
-            for ((position, place), interval) in own.into_iter().zip(&intervals) {
-                let point = part.point(place.index, interval.upper.len()).unwrap_or_default();
+            let found = part.widths(&indices, level).unwrap_or_default();
+            for ((position, place), width) in own.into_iter().zip(&found) {
                 if let Some(slot) = widths.get_mut(position) {
-                    *slot = Some(place.width(part, interval, &point));
+                    *slot = Some(place.width(width, observed(part, level)));
                 }
             }
         }
@@ -307,9 +306,8 @@ impl Fitted {
             let first = places.first()?;
             let part = self.parts.get(first.part)?;
             let indices: Vec<usize> = places.iter().map(|place| place.index).collect();
-            let interval = part.sum_intervals(std::slice::from_ref(&indices), level).ok()?.pop()?;
-            let point = part.sum_point(&indices, interval.upper.len()).ok()?;
-            Some(first.width(part, &interval, &point))
+            let width = part.sum_widths(std::slice::from_ref(&indices), level).ok()?.pop()?;
+            Some(first.width(&width, None))
         });
         widths.fold(nothing, |sum, width| Width {
             half: sum.half.iter().zip(&width.half).map(|(a, b)| a + b).collect(),
@@ -324,7 +322,8 @@ impl Fitted {
         let of_levels: Vec<(f64, Vec<Width>)> = of_levels.collect();
         let answers = wanted.iter().enumerate().map(|(nth, index)| {
             let place = self.series.get(*index)?;
-            let report = self.parts.get(place.part)?.backtest(place.index).ok()?;
+            let part = self.parts.get(place.part)?;
+            let members = part.members(place.index).ok()?;
             let mean = self.mean(*index, ask.horizon);
             let summed = self.parts_of(*index);
             let intervals = of_levels.iter().filter_map(|(level, widths)| {
@@ -335,7 +334,7 @@ impl Fitted {
                 })
             });
             let intervals = intervals.collect();
-            let weights = report.members.iter().filter(|member| member.weight > 0.0);
+            let weights = members.iter().filter(|member| member.weight > 0.0);
             let weights = weights.map(|member| MemberWeight {
                 member: member.member.name().to_owned(),
                 weight: member.weight,
@@ -348,7 +347,7 @@ impl Fitted {
                 intervals,
                 method: self.method(*index, ask.algorithm)?,
                 weights: weights.collect(),
-                backtest_mase: report.mase,
+                backtest_mase: part.mase(place.index).ok()?,
             })
         });
         answers.flatten().collect()
@@ -423,22 +422,25 @@ impl Place {
         self.closed.spread(open, self.periods, horizon)
     }
 
-    fn width(&self, part: &PanelFit, interval: &forecasting::Interval, point: &[f64]) -> Width {
-        let calibration = part.calibration();
-        let half: Vec<f64> = interval.upper.iter().zip(point).map(|(u, p)| u - p).collect();
+    fn width(&self, width: &forecasting::Width, backtest_coverage: Option<f64>) -> Width {
         Width {
-            half: self.spread(&half, half.len()),
-            source: match interval.source {
+            half: self.spread(&width.half, width.half.len()),
+            source: match width.source {
                 forecasting::IntervalSource::Conformal => IntervalSource::PooledConformal,
                 forecasting::IntervalSource::Extrapolated
                 | forecasting::IntervalSource::Formula => IntervalSource::Formula,
             },
-            backtest_coverage: match interval.level {
-                0.8 => calibration.at_80,
-                0.95 => calibration.at_95,
-                _ => None,
-            },
+            backtest_coverage,
         }
+    }
+}
+
+/// How often intervals of this level held in the backtest of single series, where it was counted.
+fn observed(part: &PanelFit, level: f64) -> Option<f64> {
+    match level {
+        0.8 => part.calibration().at_80,
+        0.95 => part.calibration().at_95,
+        _ => None,
     }
 }
 

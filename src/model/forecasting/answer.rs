@@ -27,6 +27,26 @@ pub struct Interval {
     pub source: IntervalSource,
 }
 
+/// How far an interval reaches on either side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Width {
+    /// Of each period of the fitted horizon.
+    pub half: Vec<f64>,
+    /// Where it comes from; the weakest source when periods differ.
+    pub source: IntervalSource,
+}
+
+impl Width {
+    /// Scores times the spread of each step.
+    pub(super) fn new(halves: &[HalfWidth], spreads: impl Iterator<Item = f64>) -> Self {
+        // A spread that overflowed makes an infinite or undefined half width.
+        let half =
+            halves.iter().zip(spreads).map(|(one, spread)| (one.score * spread).min(f64::MAX));
+        let sources = halves.iter().map(|one| one.source);
+        Self { half: half.collect(), source: sources.max().unwrap_or(IntervalSource::Conformal) }
+    }
+}
+
 /// The parts of a forecast, which add up to it in every period.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Components {
@@ -89,40 +109,41 @@ impl PanelFit {
     /// # Errors
     /// As [`Self::interval`].
     pub fn intervals(&self, series: &[usize], level: f64) -> Result<Vec<Interval>, ForecastError> {
+        let widths = self.widths(series, level)?;
+        let pairs = series.iter().zip(&widths);
+        pairs
+            .map(|(index, width)| {
+                let path = self.point(*index, self.settings.horizon)?;
+                Ok(self.around(&path, width, level))
+            })
+            .collect()
+    }
+
+    /// How far the intervals of several series reach, without the forecasts they lie around.
+    ///
+    /// # Errors
+    /// As [`Self::interval`].
+    pub fn widths(&self, series: &[usize], level: f64) -> Result<Vec<Width>, ForecastError> {
         check_level(level)?;
-        let widths = self.conformal.half_widths(level);
+        let halves = self.conformal.half_widths(level);
         let one = |index: &usize| {
             let fit = self.find(*index)?;
-            let path = fit.point(widths.len(), self.settings.non_negative);
             let spread = fit.spread * fit.unit;
-            let spreads = (0..widths.len()).map(|t| spread * fit.factor(t).sqrt());
-            Ok(self.around(&path, spreads, &widths, level))
+            Ok(Width::new(&halves, (0..).map(|step| spread * fit.factor(step).sqrt())))
         };
         series.iter().map(one).collect()
     }
 
-    pub(super) fn around(
-        &self,
-        path: &[f64],
-        spreads: impl Iterator<Item = f64>,
-        widths: &[HalfWidth],
-        level: f64,
-    ) -> Interval {
+    /// The interval of this width around expected values.
+    pub fn around(&self, path: &[f64], width: &Width, level: f64) -> Interval {
         let lowest = if self.settings.non_negative { 0.0 } else { f64::MIN };
-        let mut interval = Interval {
+        let ends = || path.iter().zip(&width.half);
+        Interval {
             level,
-            lower: Vec::with_capacity(path.len()),
-            upper: Vec::with_capacity(path.len()),
-            source: IntervalSource::Conformal,
-        };
-        for ((value, spread), width) in path.iter().zip(spreads).zip(widths) {
-            // A spread that overflowed makes an infinite or undefined half width.
-            let half = (width.score * spread).min(f64::MAX);
-            interval.lower.push((value - half).clamp(lowest, f64::MAX));
-            interval.upper.push((value + half).clamp(lowest, f64::MAX));
-            interval.source = interval.source.max(width.source);
+            lower: ends().map(|(value, half)| (value - half).clamp(lowest, f64::MAX)).collect(),
+            upper: ends().map(|(value, half)| (value + half).clamp(lowest, f64::MAX)).collect(),
+            source: width.source,
         }
-        interval
     }
 
     /// Level, trend and season of the forecast.
@@ -147,25 +168,41 @@ impl PanelFit {
         })
     }
 
+    /// Each member with its weight (sum 1) and its past error.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`].
+    pub fn members(&self, series: usize) -> Result<Vec<MemberReport>, ForecastError> {
+        let fit = self.find(series)?;
+        let parts = fit.members.iter().zip(&fit.weights).zip(&fit.mase);
+        let report = |((member, weight), mase): ((&Member, &f64), &Option<f64>)| MemberReport {
+            member: *member,
+            weight: *weight,
+            mase: *mase,
+        };
+        Ok(parts.map(report).collect())
+    }
+
+    /// Mean absolute scaled error of the combination in the backtest; none for a series that is too
+    /// short or never moves.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`].
+    pub fn mase(&self, series: usize) -> Result<Option<f64>, ForecastError> {
+        Ok(self.find(series)?.mase.last().copied().flatten())
+    }
+
     /// Members, weights and past errors.
     ///
     /// # Errors
     /// [`ForecastError::UnknownSeries`].
     pub fn backtest(&self, series: usize) -> Result<BacktestReport, ForecastError> {
         let fit = self.find(series)?;
-        let parts = fit.members.iter().zip(&fit.weights).zip(&fit.mase);
-        let members = parts
-            .map(|((member, weight), mase)| MemberReport {
-                member: *member,
-                weight: *weight,
-                mase: *mase,
-            })
-            .collect();
         let origins = fit.errors.chunks_exact(self.settings.horizon);
         let real = |errors: &[f32]| errors.iter().map(|e| f64::from(*e) * fit.unit).collect();
         Ok(BacktestReport {
-            members,
-            mase: fit.mase.last().copied().flatten(),
+            members: self.members(series)?,
+            mase: self.mase(series)?,
             held_out: fit.held_out.clone(),
             errors: origins.map(real).collect(),
         })

@@ -5,7 +5,7 @@
 //! the same origins are scored like those of a series; its scale is what independent series would
 //! give, the root of the sum of squared spreads.
 
-use super::answer::Interval;
+use super::answer::{Interval, Width};
 use super::conformal::{Conformal, Origin, Unit};
 use super::panel::{PanelFit, SeriesFit};
 use super::settings::{ForecastError, check_level};
@@ -28,16 +28,35 @@ impl PanelFit {
         Ok(total)
     }
 
-    /// The interval of each group's sum over the fitted horizon, of a level of 0.5 to 0.99. Scores
-    /// are pooled over the groups; below 100 those of all single series join them.
+    /// The interval of each group's sum over the fitted horizon, of a level of 0.5 to 0.99.
     ///
     /// # Errors
-    /// [`ForecastError::UnknownSeries`], [`ForecastError::Setting`] for the level.
+    /// As [`Self::sum_widths`].
     pub fn sum_intervals(
         &self,
         groups: &[Vec<usize>],
         level: f64,
     ) -> Result<Vec<Interval>, ForecastError> {
+        let widths = self.sum_widths(groups, level)?;
+        let pairs = groups.iter().zip(&widths);
+        pairs
+            .map(|(group, width)| {
+                let path = self.sum_point(group, self.settings.horizon)?;
+                Ok(self.around(&path, width, level))
+            })
+            .collect()
+    }
+
+    /// How far the interval of each group's sum reaches. Scores are pooled over the groups; below
+    /// 100 those of all single series join them.
+    ///
+    /// # Errors
+    /// [`ForecastError::UnknownSeries`], [`ForecastError::Setting`] for the level.
+    pub fn sum_widths(
+        &self,
+        groups: &[Vec<usize>],
+        level: f64,
+    ) -> Result<Vec<Width>, ForecastError> {
         check_level(level)?;
         let horizon = self.settings.horizon;
         let mut units =
@@ -48,13 +67,9 @@ impl PanelFit {
             units.extend(singles.collect::<Result<Vec<Unit>, _>>()?);
         }
         let conformal = Conformal::new(&units, horizon);
-        let widths = conformal.half_widths(level);
-        let one = |(group, unit): (&Vec<usize>, &Unit)| {
-            let path = self.sum_point(group, horizon)?;
-            let spread = conformal.spread(unit);
-            Ok(self.around(&path, std::iter::repeat(spread), &widths, level))
-        };
-        groups.iter().zip(&units).map(one).collect()
+        let halves = conformal.half_widths(level);
+        let own = units.iter().take(groups.len());
+        Ok(own.map(|unit| Width::new(&halves, std::iter::repeat(conformal.spread(unit)))).collect())
     }
 
     /// A sum as conformal prediction gets it: errors at the origins that all its series with a

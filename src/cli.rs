@@ -11,7 +11,6 @@ mod demo;
 mod evaluation;
 mod exit;
 mod features;
-mod figure;
 mod forecast;
 mod import;
 mod job;

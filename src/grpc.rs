@@ -19,7 +19,11 @@ mod status;
 mod training;
 mod transactions;
 
-use tonic::Status;
+use std::sync::Arc;
+
+use tonic::{Response, Status};
+
+use crate::app::App;
 
 pub use self::server::{ServeError, Server};
 
@@ -40,6 +44,15 @@ pub mod proto {
     /// All protos, for reflection.
     pub const DESCRIPTORS: &[u8] =
         include_bytes!(concat!(env!("OUT_DIR"), "/patron_descriptor.bin"));
+}
+
+/// Answers from the application on a thread that may wait for the disk.
+async fn answered<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    let app = Arc::clone(app);
+    blocking(move || work(&app)).await.map(Response::new)
 }
 
 /// Runs work that waits for the disk or computes for long on a thread of its own.

@@ -13,10 +13,10 @@ use crate::grpc::proto::{
 use super::arguments::{InvalidArgument, customers};
 use super::client::{Session, request_id};
 use super::exit::Failure;
-use super::figure::count;
 use super::output::Report;
 use super::table::{Fields, Table};
 use super::values::{given, money, quantity, time_json, time_text};
+use crate::readable::count;
 
 /// Arguments of `patron customers`.
 #[derive(Args, Clone, Debug)]

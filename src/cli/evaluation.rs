@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::grpc::proto::{EvaluationMetric, ModelVersion};
 use crate::training::{Evaluation, ForecastEvaluation, RfmEvaluation, SegmentsEvaluation};
 
-use super::figure::{count, figure, metric, percent};
 use super::table::Table;
+use crate::readable::{count, figure, metric, percent};
 
 /// Series that are shown one by one.
 const SERIES_SHOWN: usize = 10;

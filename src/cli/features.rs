@@ -16,10 +16,10 @@ use super::Remote;
 use super::arguments::{ModelReference, customers, time};
 use super::client::{Services, Session};
 use super::exit::Failure;
-use super::figure::figure;
 use super::output::Report;
 use super::table::Table;
 use super::values::{single, wire_time};
+use crate::readable::figure;
 
 use self::vectors::Vectors;
 

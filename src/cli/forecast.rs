@@ -14,12 +14,12 @@ use super::arguments::{InvalidArgument, VersionChoice, level, name, series};
 use super::client::{Services, Session};
 use super::evaluation::series_name;
 use super::exit::Failure;
-use super::figure::{figure, metric, percent};
 use super::output::Report;
 use super::predict::served_json;
 use super::status;
 use super::table::{Fields, Table};
 use super::values::{given, short_name, time_json, time_text};
+use crate::readable::{figure, metric, percent};
 
 /// Arguments of `patron forecast`.
 #[derive(Args, Clone, Debug)]

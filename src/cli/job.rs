@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::grpc::proto::{ImportJob, JobProgress, JobState, ScoringJob, TrainingJob};
 
 use super::exit::Failure;
-use super::figure::percent;
 use super::output::{Output, Report};
 use super::status;
 use super::table::Fields;
 use super::values::{short_name, time_json, time_text};
+use crate::readable::percent;
 
 pub(super) use self::outcome::{Outcome, import_report_text};
 pub(super) use self::watch::{follow, wait};

@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::grpc::proto::JobProgress;
 use crate::model::ProgressSink;
 
-use super::figure::count;
 use super::output;
+use crate::readable::count;
 
 const STEPS: u64 = 1000;
 const TICK: Duration = Duration::from_millis(100);

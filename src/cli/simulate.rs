@@ -18,11 +18,11 @@ use crate::transaction::{Money, Quantity, ShopClock};
 
 use super::arguments::InvalidArgument;
 use super::exit::Failure;
-use super::figure::count;
 use super::output::{Format, Output};
 use super::progress::Progress;
 use super::signal;
 use super::table::Table;
+use crate::readable::count;
 
 /// Arguments of `patron simulate`.
 #[derive(Args, Clone, Debug)]

@@ -19,7 +19,7 @@ use crate::serving::{CallerRows, Selector, ServedModel, ServingError, TableRows}
 
 use self::question::{Head, Question, question};
 use self::tensor::Place;
-use super::blocking;
+use super::{answered, blocking};
 use super::predictions::{INLINE_ROWS, Items, answer_items};
 use super::proto::inference::{self as proto, grpc_inference_service_server::GrpcInferenceService};
 use super::status::{after_name, from_name, from_serving, invalid, invalid_field};
@@ -52,14 +52,6 @@ impl Inference {
         let work = move || answer(&app, &head, question, arrived);
         if rows <= INLINE_ROWS { work() } else { blocking(work).await }
     }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
-    ) -> Result<Response<T>, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || work(&app)).await.map(Response::new)
-    }
 }
 
 #[tonic::async_trait]
@@ -86,7 +78,7 @@ impl GrpcInferenceService for Inference {
         request: Request<proto::ModelReadyRequest>,
     ) -> Result<Response<proto::ModelReadyResponse>, Status> {
         let proto::ModelReadyRequest { name, version } = request.into_inner();
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let columns = resolve(app, ("name", &name), ("version", &version)).and_then(|served| {
                 // A version of older features loads and cannot answer.
                 served.input_columns().map_err(|error| from_serving(&error))
@@ -120,7 +112,7 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<proto::ModelMetadataRequest>,
     ) -> Result<Response<proto::ModelMetadataResponse>, Status> {
-        self.run(move |app| metadata::of_model(app, request.into_inner())).await
+        answered(&self.app, move |app| metadata::of_model(app, request.into_inner())).await
     }
 
     async fn model_infer(
@@ -167,14 +159,14 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<proto::ModelStatisticsRequest>,
     ) -> Result<Response<proto::ModelStatisticsResponse>, Status> {
-        self.run(move |app| repository::statistics(app, &request.into_inner())).await
+        answered(&self.app, move |app| repository::statistics(app, &request.into_inner())).await
     }
 
     async fn repository_index(
         &self,
         request: Request<proto::RepositoryIndexRequest>,
     ) -> Result<Response<proto::RepositoryIndexResponse>, Status> {
-        self.run(move |app| repository::index(app, &request.into_inner())).await
+        answered(&self.app, move |app| repository::index(app, &request.into_inner())).await
     }
 }
 

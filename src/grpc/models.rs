@@ -14,7 +14,7 @@ use crate::serving::{Selector, VersionState};
 use crate::training::Recipe;
 
 use super::access::{audit, caller};
-use super::blocking;
+use super::answered;
 use super::convert::{
     Page, required_alias, required_model, selector, version, wire_kind, wire_metric, wire_time,
 };
@@ -34,14 +34,6 @@ impl Models {
     pub(super) fn new(app: Arc<App>) -> Self {
         Self { app }
     }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
-    ) -> Result<Response<T>, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || work(&app)).await.map(Response::new)
-    }
 }
 
 #[tonic::async_trait]
@@ -50,7 +42,7 @@ impl ModelService for Models {
         &self,
         request: Request<proto::ListModelsRequest>,
     ) -> Result<Response<proto::ListModelsResponse>, Status> {
-        self.run(move |app| list(app, request.into_inner())).await
+        answered(&self.app, move |app| list(app, request.into_inner())).await
     }
 
     async fn get_model(
@@ -59,35 +51,35 @@ impl ModelService for Models {
     ) -> Result<Response<proto::Model>, Status> {
         let proto::GetModelRequest { model } = request.into_inner();
         let model = required_model(&model)?;
-        self.run(move |app| wire_model(app, &model)).await
+        answered(&self.app, move |app| wire_model(app, &model)).await
     }
 
     async fn list_model_versions(
         &self,
         request: Request<proto::ListModelVersionsRequest>,
     ) -> Result<Response<proto::ListModelVersionsResponse>, Status> {
-        self.run(move |app| versions(app, request.into_inner())).await
+        answered(&self.app, move |app| versions(app, request.into_inner())).await
     }
 
     async fn get_model_version(
         &self,
         request: Request<proto::GetModelVersionRequest>,
     ) -> Result<Response<proto::ModelVersion>, Status> {
-        self.run(move |app| get_version(app, request.into_inner())).await
+        answered(&self.app, move |app| get_version(app, request.into_inner())).await
     }
 
     async fn get_model_drift(
         &self,
         request: Request<proto::GetModelDriftRequest>,
     ) -> Result<Response<proto::ModelDrift>, Status> {
-        self.run(move |app| drift::get(app, request.into_inner())).await
+        answered(&self.app, move |app| drift::get(app, request.into_inner())).await
     }
 
     async fn get_model_version_report(
         &self,
         request: Request<proto::GetModelVersionReportRequest>,
     ) -> Result<Response<proto::ModelVersionReport>, Status> {
-        self.run(move |app| report::get(app, request.into_inner())).await
+        answered(&self.app, move |app| report::get(app, request.into_inner())).await
     }
 
     async fn set_model_alias(
@@ -95,7 +87,7 @@ impl ModelService for Models {
         request: Request<proto::SetModelAliasRequest>,
     ) -> Result<Response<proto::ModelAlias>, Status> {
         let caller = caller(&request);
-        self.run(move |app| set_alias(app, &caller, &request.into_inner())).await
+        answered(&self.app, move |app| set_alias(app, &caller, &request.into_inner())).await
     }
 
     async fn delete_model_alias(
@@ -103,7 +95,7 @@ impl ModelService for Models {
         request: Request<proto::DeleteModelAliasRequest>,
     ) -> Result<Response<proto::DeleteModelAliasResponse>, Status> {
         let caller = caller(&request);
-        self.run(move |app| delete_alias(app, &caller, &request.into_inner())).await
+        answered(&self.app, move |app| delete_alias(app, &caller, &request.into_inner())).await
     }
 
     async fn delete_model_version(
@@ -111,7 +103,7 @@ impl ModelService for Models {
         request: Request<proto::DeleteModelVersionRequest>,
     ) -> Result<Response<proto::DeleteModelVersionResponse>, Status> {
         let caller = caller(&request);
-        self.run(move |app| delete_version(app, &caller, &request.into_inner())).await
+        answered(&self.app, move |app| delete_version(app, &caller, &request.into_inner())).await
     }
 }
 

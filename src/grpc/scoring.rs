@@ -13,7 +13,7 @@ use crate::scoring::{ScoredModel, ScoringRequest, ScoringResult};
 use crate::store::{JobKind, JobRow};
 
 use super::access::{audit_job, caller};
-use super::blocking;
+use super::answered;
 use super::convert::{Page, check_request_id};
 use super::jobs::{self, JobHead, ListOf, Watched};
 use super::proto::{self, scoring_service_server::ScoringService};
@@ -32,14 +32,6 @@ impl Scorings {
     pub(super) fn new(app: Arc<App>) -> Self {
         Self { app }
     }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
-    ) -> Result<Response<T>, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || work(&app)).await.map(Response::new)
-    }
 }
 
 #[tonic::async_trait]
@@ -51,7 +43,7 @@ impl ScoringService for Scorings {
         request: Request<proto::CreateScoringJobRequest>,
     ) -> Result<Response<proto::ScoringJob>, Status> {
         let caller = caller(&request);
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let job = create(app, request.into_inner())?;
             audit_job(app, &caller, "scoring.create", (&job.output_uri, &job.job_id))?;
             Ok(job)
@@ -64,7 +56,8 @@ impl ScoringService for Scorings {
         request: Request<proto::GetScoringJobRequest>,
     ) -> Result<Response<proto::ScoringJob>, Status> {
         let proto::GetScoringJobRequest { job_id } = request.into_inner();
-        self.run(move |app| Ok(wire(app, &jobs::find(app, JobKind::Scoring, &job_id)?))).await
+        answered(&self.app, move |app| Ok(wire(app, &jobs::find(app, JobKind::Scoring, &job_id)?)))
+            .await
     }
 
     async fn list_scoring_jobs(
@@ -73,7 +66,7 @@ impl ScoringService for Scorings {
     ) -> Result<Response<proto::ListScoringJobsResponse>, Status> {
         let proto::ListScoringJobsRequest { page_size, page_token, state } = request.into_inner();
         let page = Page::new(page_size, page_token)?;
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let wanted = ListOf { kind: JobKind::Scoring, page, state, subject: String::new() };
             let (found, next_page_token) = jobs::list(app, &wanted)?;
             let jobs = found.iter().map(|job| wire(app, job)).collect();
@@ -97,7 +90,7 @@ impl ScoringService for Scorings {
         let caller = caller(&request);
         let proto::CancelScoringJobRequest { job_id, request_id } = request.into_inner();
         check_request_id(&request_id)?;
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let job = wire(app, &jobs::cancel(app, JobKind::Scoring, &job_id)?);
             audit_job(app, &caller, "scoring.cancel", (&job.output_uri, &job.job_id))?;
             Ok(job)

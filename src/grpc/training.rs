@@ -12,7 +12,7 @@ use crate::store::{JobKind, JobRow};
 use crate::training::{Recipe, TrainingRequest, TrainingResult};
 
 use super::access::{audit_job, caller};
-use super::blocking;
+use super::answered;
 use super::convert::{Page, check_request_id, required_model, time, wire_metric, wire_time};
 use super::jobs::{self, JobHead, ListOf, Watched};
 use super::proto::{self, training_service_server::TrainingService};
@@ -29,14 +29,6 @@ impl Trainings {
     pub(super) fn new(app: Arc<App>) -> Self {
         Self { app }
     }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
-    ) -> Result<Response<T>, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || work(&app)).await.map(Response::new)
-    }
 }
 
 #[tonic::async_trait]
@@ -48,7 +40,7 @@ impl TrainingService for Trainings {
         request: Request<proto::CreateTrainingJobRequest>,
     ) -> Result<Response<proto::TrainingJob>, Status> {
         let caller = caller(&request);
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let job = create(app, request.into_inner())?;
             audit_job(app, &caller, "training.create", (&job.model, &job.job_id))?;
             Ok(job)
@@ -61,7 +53,8 @@ impl TrainingService for Trainings {
         request: Request<proto::GetTrainingJobRequest>,
     ) -> Result<Response<proto::TrainingJob>, Status> {
         let proto::GetTrainingJobRequest { job_id } = request.into_inner();
-        self.run(move |app| Ok(wire(app, &jobs::find(app, JobKind::Training, &job_id)?))).await
+        answered(&self.app, move |app| Ok(wire(app, &jobs::find(app, JobKind::Training, &job_id)?)))
+            .await
     }
 
     async fn list_training_jobs(
@@ -71,7 +64,7 @@ impl TrainingService for Trainings {
         let proto::ListTrainingJobsRequest { page_size, page_token, state, model } =
             request.into_inner();
         let page = Page::new(page_size, page_token)?;
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let wanted = ListOf { kind: JobKind::Training, page, state, subject: model };
             let (found, next_page_token) = jobs::list(app, &wanted)?;
             let jobs = found.iter().map(|job| wire(app, job)).collect();
@@ -95,7 +88,7 @@ impl TrainingService for Trainings {
         let caller = caller(&request);
         let proto::CancelTrainingJobRequest { job_id, request_id } = request.into_inner();
         check_request_id(&request_id)?;
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let job = wire(app, &jobs::cancel(app, JobKind::Training, &job_id)?);
             audit_job(app, &caller, "training.cancel", (&job.model, &job.job_id))?;
             Ok(job)

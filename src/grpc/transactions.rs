@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::store::JobKind;
 
 use super::access::{audit_job, caller};
-use super::blocking;
+use super::answered;
 use super::convert::{Page, check_request_id};
 use super::jobs::{self, ListOf, Watched};
 use super::proto::{self, transaction_service_server::TransactionService};
@@ -28,14 +28,6 @@ pub(super) struct Transactions {
 impl Transactions {
     pub(super) fn new(app: Arc<App>) -> Self {
         Self { app }
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
-    ) -> Result<Response<T>, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || work(&app)).await.map(Response::new)
     }
 }
 
@@ -57,7 +49,7 @@ impl TransactionService for Transactions {
         request: Request<proto::ImportTransactionsRequest>,
     ) -> Result<Response<proto::ImportJob>, Status> {
         let caller = caller(&request);
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let job = import::create(app, request.into_inner())?;
             audit_job(app, &caller, "import.create", (&job.source_uri, &job.job_id))?;
             Ok(job)
@@ -70,8 +62,10 @@ impl TransactionService for Transactions {
         request: Request<proto::GetImportJobRequest>,
     ) -> Result<Response<proto::ImportJob>, Status> {
         let proto::GetImportJobRequest { job_id } = request.into_inner();
-        self.run(move |app| Ok(import::wire(app, &jobs::find(app, JobKind::Import, &job_id)?)))
-            .await
+        answered(&self.app, move |app| {
+            Ok(import::wire(app, &jobs::find(app, JobKind::Import, &job_id)?))
+        })
+        .await
     }
 
     async fn list_import_jobs(
@@ -80,7 +74,7 @@ impl TransactionService for Transactions {
     ) -> Result<Response<proto::ListImportJobsResponse>, Status> {
         let proto::ListImportJobsRequest { page_size, page_token, state } = request.into_inner();
         let page = Page::new(page_size, page_token)?;
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let wanted = ListOf { kind: JobKind::Import, page, state, subject: String::new() };
             let (found, next_page_token) = jobs::list(app, &wanted)?;
             let jobs = found.iter().map(|job| import::without_refusals(import::wire(app, job)));
@@ -105,7 +99,7 @@ impl TransactionService for Transactions {
         let caller = caller(&request);
         let proto::CancelImportJobRequest { job_id, request_id } = request.into_inner();
         check_request_id(&request_id)?;
-        self.run(move |app| {
+        answered(&self.app, move |app| {
             let job = import::wire(app, &jobs::cancel(app, JobKind::Import, &job_id)?);
             audit_job(app, &caller, "import.cancel", (&job.source_uri, &job.job_id))?;
             Ok(job)
@@ -117,7 +111,7 @@ impl TransactionService for Transactions {
         &self,
         request: Request<proto::GetCustomerRequest>,
     ) -> Result<Response<proto::Customer>, Status> {
-        self.run(move |app| customer::get(app, request.into_inner())).await
+        answered(&self.app, move |app| customer::get(app, request.into_inner())).await
     }
 
     async fn erase_customer(
@@ -125,6 +119,6 @@ impl TransactionService for Transactions {
         request: Request<proto::EraseCustomerRequest>,
     ) -> Result<Response<proto::EraseCustomerResponse>, Status> {
         let caller = caller(&request);
-        self.run(move |app| customer::erase(app, &caller, &request.into_inner())).await
+        answered(&self.app, move |app| customer::erase(app, &caller, &request.into_inner())).await
     }
 }

@@ -10,7 +10,6 @@ use super::super::arguments::{ModelReference, VersionChoice};
 use super::super::client::{Services, request_id};
 use super::super::evaluation::evaluation_text;
 use super::super::exit::Failure;
-use super::super::figure::count;
 use super::super::forecast;
 use super::super::import::{self, absolute};
 use super::super::job::{Outcome, follow, import_report_text};
@@ -19,6 +18,7 @@ use super::super::output::Output;
 use super::super::predict::{Kind, Question};
 use super::super::train;
 use super::directory::{Directory, MAPPING, RECIPES};
+use crate::readable::count;
 
 /// Two good customers of the data, a lapsed one, and one that nobody knows.
 const CUSTOMERS: [&str; 4] = ["14911", "12748", "17850", "never-seen"];

@@ -4,8 +4,8 @@ use crate::metrics::Measure;
 use crate::model::{ColumnEvidence, Condition};
 use crate::training::{ColumnSummary, ProbabilityEvaluation};
 
-use super::super::figure::{count, figure, metric, percent};
 use super::super::table::Table;
+use crate::readable::{count, figure, metric, percent};
 
 /// Features that are shown.
 const FEATURES_SHOWN: usize = 6;

@@ -21,11 +21,11 @@ use crate::transaction::{HistorySource, Refusal, ShopClock, Timestamp};
 
 use crate::cli::arguments::{InvalidArgument, time};
 use crate::cli::exit::Failure;
-use crate::cli::figure::count;
 use crate::cli::output::{self, Format, Output};
 use crate::cli::progress::Shown;
 use crate::cli::settings::{ConfigArgs, ListenArgs};
 use crate::cli::signal;
+use crate::readable::count;
 
 const NO_STORE: &str = "no such file; name the server's directory with --data-directory";
 

@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::grpc::proto::{BatchGetFeaturesResponse, FeatureRowStatus, feature_block::Values};
 
-use super::super::figure::figure;
 use super::super::output::Report;
 use super::super::status;
 use super::super::table::Table;
 use super::super::values::{micros, short_name, single, time_json, time_text};
+use crate::readable::figure;
 
 /// Vectors with the customers that they were asked for.
 pub(super) struct Vectors {

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use crate::cli::arguments::{InvalidArgument, level};
 use crate::cli::exit::Failure;
-use crate::cli::figure::{count, metric, percent};
 use crate::cli::output::{Output, Statement};
 use crate::cli::progress::Shown;
 use crate::cli::signal;
@@ -18,6 +17,7 @@ use crate::dataset::{Gaps, LongTable};
 use crate::ingest::{LongColumns, read_long_table};
 use crate::model::forecasting::{Method, Settings};
 use crate::model::{CancelToken, FitError, FitRun};
+use crate::readable::{count, metric, percent};
 use crate::series::{TableForecast, TableForecastError, TableForecastResult};
 
 /// What a table of series is, and where its forecasts go.

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::grpc::proto::{ImportReport, ScoredModel, ScoringModel, TrainingResult};
 
 use super::super::evaluation::{metrics_json, metrics_table};
-use super::super::figure::count;
 use super::super::table::{Fields, Table};
 use super::super::values::{given, money, quantity, selector_text, time, time_json, time_text};
+use crate::readable::count;
 
 /// By kind: the arguments and the result.
 #[derive(Clone, Debug)]

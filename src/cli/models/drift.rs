@@ -11,10 +11,10 @@ use crate::cli::arguments::{ModelReference, time};
 use crate::cli::client::{Session, request_id};
 use crate::cli::evaluation::{metrics_json, metrics_table};
 use crate::cli::exit::Failure;
-use crate::cli::figure::{count, metric, percent};
 use crate::cli::output::{Report, Statement};
 use crate::cli::table::Table;
 use crate::cli::values::{time_json, time_text, wire_time};
+use crate::readable::{count, metric, percent};
 
 /// Features that are shown.
 const SHOWN: usize = 12;

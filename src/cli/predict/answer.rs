@@ -7,13 +7,13 @@ use crate::grpc::proto::{
     Reason, RowError, RowReasons, RowSource, ServedBy,
 };
 
-use super::super::figure::{figure, percent};
 use super::super::output::Report;
 use super::super::status;
 use super::super::table::Table;
 use super::super::values::{given, micros, short_name, single};
 use super::rows::RowNames;
 use super::served::{served_json, served_text};
+use crate::readable::{figure, percent};
 
 /// An answer of any kind.
 #[derive(Clone, Debug)]

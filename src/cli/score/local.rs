@@ -19,11 +19,11 @@ use crate::transaction::Timestamp;
 
 use crate::cli::arguments::{InvalidArgument, ModelReference, time};
 use crate::cli::exit::Failure;
-use crate::cli::figure::count;
 use crate::cli::output::{Format, Output, Statement};
 use crate::cli::progress::{Pace, Progress};
 use crate::cli::settings::ListenArgs;
 use crate::cli::signal;
+use crate::readable::count;
 
 use super::{ScoreArgs, format};
 

@@ -1,3 +1,0 @@
-//! Numbers for people.
-
-pub(super) use crate::readable::{count, figure, metric, percent};

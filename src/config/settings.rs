@@ -1,13 +1,13 @@
 //! The configuration, checked.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::transaction::ShopClock;
 
+use super::flow::FlowConfig;
 use super::raw::{Given, RawConfig};
 
 /// Everything a process is told. Nothing was opened yet.
@@ -25,8 +25,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Largest message in bytes.
     pub max_message_bytes: usize,
-    /// How long calls may go on after a shutdown began.
-    pub drain: Duration,
+    /// How calls flow through the server.
+    pub flow: FlowConfig,
+    /// Where metrics and probes are served; `None` for nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// The as-of date of requests that name none.
     pub as_of: AsOfSetting,
     /// Memory for lines that are not packed yet, in bytes.
@@ -96,7 +98,12 @@ impl Config {
         );
         let currency = check.parse("shop.currency", "an ISO 4217 code such as EUR", currency);
         let bytes = check.number("server.max_message_bytes", 65_536, 67_108_864);
-        let drain = check.number("server.drain_seconds", 0, 3_600);
+        let flow = FlowConfig::collect(check, loopback);
+        let metrics = check.parse(
+            "telemetry.metrics_listen",
+            "an address such as 127.0.0.1:9464, or nothing",
+            optional_address,
+        );
         let as_of = check.parse("serving.as_of", "now or latest", as_of);
         let tail = check.number("store.tail_mib", 1, 65_536);
         let cache = check.number("store.cache_mib", 0, 65_536);
@@ -112,7 +119,8 @@ impl Config {
             currency: currency?,
             listen: listen?,
             max_message_bytes: bytes? as usize,
-            drain: Duration::from_secs(drain?),
+            flow: flow?,
+            metrics_listen: metrics?,
             as_of: as_of?,
             tail_bytes: (tail? as usize) << 20,
             cache_bytes: (cache? as usize) << 20,
@@ -125,7 +133,8 @@ impl Config {
     }
 }
 
-struct Check<'a> {
+/// Reads settings and keeps what is wrong with them.
+pub(super) struct Check<'a> {
     raw: &'a RawConfig,
     problems: Vec<String>,
 }
@@ -145,11 +154,25 @@ impl Check<'_> {
         parsed
     }
 
-    fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+    pub(super) fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         let expected = format!("a number from {least} to {most}");
         self.parse(key, &expected, |text| {
             text.parse::<u64>().ok().filter(|number| (least..=most).contains(number)).ok_or(())
         })
+    }
+
+    /// A number, or what `auto` stands for.
+    pub(super) fn number_or_auto(
+        &mut self,
+        key: &str,
+        least: u64,
+        most: u64,
+        auto: u64,
+    ) -> Option<u64> {
+        if self.raw.text(key).text.trim() == "auto" {
+            return Some(auto);
+        }
+        self.number(key, least, most)
     }
 
     fn path(&mut self, key: &str) -> Option<PathBuf> {
@@ -157,11 +180,9 @@ impl Check<'_> {
     }
 
     fn threads(&mut self) -> Option<usize> {
-        if self.raw.text("jobs.threads").text.trim() == "auto" {
-            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            return Some(cores.saturating_sub(1).max(1));
-        }
-        self.number("jobs.threads", 1, 256).map(|threads| threads as usize)
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let auto = cores.saturating_sub(1).max(1) as u64;
+        self.number_or_auto("jobs.threads", 1, 256, auto).map(|threads| threads as usize)
     }
 
     fn directories(&self, loopback: bool) -> Option<Vec<PathBuf>> {
@@ -174,6 +195,10 @@ impl Check<'_> {
             .collect();
         if named.is_empty() && loopback { None } else { Some(named) }
     }
+}
+
+fn optional_address(text: &str) -> Result<Option<SocketAddr>, AddrParseError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 fn currency(text: &str) -> Result<String, ()> {

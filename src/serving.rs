@@ -4,12 +4,14 @@ mod catalog;
 mod columns;
 mod error;
 mod gather;
+mod limit;
 mod predictor;
 
 pub use self::catalog::{ModelCatalog, Selector, ServedModel, VersionState};
 pub use self::error::ServingError;
 pub(crate) use self::gather::Batch;
 pub use self::gather::{Cells, FeatureRows, Gathered, Input, RowSource, TableColumn, TableRows};
+pub use self::limit::CallLimit;
 pub use self::predictor::{
     Answers, AsOfRule, ForecastAnswer, Note, Predictor, ProbabilityAnswer, Question, Row,
 };

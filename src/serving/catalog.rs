@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -22,12 +23,24 @@ const KEPT_ON_DEMAND: usize = 8;
 #[derive(Debug)]
 pub struct ServedModel {
     loaded: LoadedModel,
+    load_time: Duration,
     features: ArcSwapOption<(usize, Features)>,
 }
 
 impl ServedModel {
-    fn new(loaded: LoadedModel) -> Self {
-        Self { loaded, features: ArcSwapOption::empty() }
+    fn load(
+        repository: &ModelRepository,
+        model: &ModelName,
+        version: Version,
+    ) -> Result<Self, RepositoryError> {
+        let begun = Instant::now();
+        let loaded = repository.load(model, version)?;
+        Ok(Self { loaded, load_time: begun.elapsed(), features: ArcSwapOption::empty() })
+    }
+
+    /// How long it took to load and check.
+    pub fn load_time(&self) -> Duration {
+        self.load_time
     }
 
     /// The version as the repository loaded it.
@@ -230,6 +243,16 @@ impl ModelCatalog {
         }
     }
 
+    /// The versions in memory that aliases point at, each once, in the order of their names.
+    pub fn loaded(&self) -> Vec<Arc<ServedModel>> {
+        let state = self.state.load();
+        let versions = state.aliases.values().map(|served| {
+            let manifest = served.manifest();
+            ((manifest.model.clone(), manifest.version), Arc::clone(served))
+        });
+        versions.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
     /// Forgets a version that was loaded on demand.
     pub fn forget(&self, model: &ModelName, version: Version) {
         let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
@@ -246,10 +269,10 @@ impl ModelCatalog {
         {
             return Ok(Arc::clone(served));
         }
-        match self.repository.load(model, version) {
-            Ok(loaded) => {
+        match ServedModel::load(&self.repository, model, version) {
+            Ok(served) => {
                 tracing::info!(%model, version, "version loaded");
-                Ok(Arc::new(ServedModel::new(loaded)))
+                Ok(Arc::new(served))
             }
             Err(error) => Err(error.to_string()),
         }
@@ -265,7 +288,7 @@ impl ModelCatalog {
         if let Some(served) = found {
             return Ok(served);
         }
-        let served = Arc::new(ServedModel::new(self.repository.load(model, version)?));
+        let served = Arc::new(ServedModel::load(&self.repository, model, version)?);
         let mut kept = kept();
         if kept.len() >= KEPT_ON_DEMAND {
             kept.remove(0);

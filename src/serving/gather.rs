@@ -10,7 +10,7 @@ use crate::transaction::{
     TransactionLine,
 };
 
-use super::{ServedModel, ServingError};
+use super::{CallLimit, ServedModel, ServingError};
 
 /// What a caller asks about.
 #[derive(Clone, Debug)]
@@ -133,11 +133,13 @@ pub(super) fn gather(
     store: &TransactionStore,
     input: &Input,
     as_of: Timestamp,
+    limit: &CallLimit,
 ) -> Result<Gathered, ServingError> {
+    limit.check()?;
     match input {
-        Input::Customers(customers) => from_store(served, store, customers, as_of),
+        Input::Customers(customers) => from_store(served, store, customers, as_of, limit),
         Input::Features(block) => from_block(served, block),
-        Input::Histories(histories) => from_lines(served, store, histories, as_of),
+        Input::Histories(histories) => from_lines(served, store, histories, as_of, limit),
         Input::Table(table) => served.columns()?.encode(table),
     }
 }
@@ -147,6 +149,7 @@ fn from_store(
     store: &TransactionStore,
     customers: &[CustomerId],
     as_of: Timestamp,
+    limit: &CallLimit,
 ) -> Result<Gathered, ServingError> {
     let mut reader = store.reader()?;
     let bound = served.features(reader.symbols())?;
@@ -154,7 +157,8 @@ fn from_store(
     let attributes = own.map(|_| reader.attributes_of(customers)).transpose()?;
     let attributes = attributes.unwrap_or_default();
     let mut rows = Rows::new(&bound.1, own, &attributes, customers.len());
-    for customer in customers {
+    for (row, customer) in customers.iter().enumerate() {
+        limit.check_row(row)?;
         let history = reader.history(customer)?;
         rows.push(Some(customer), &history, as_of, RowSource::History);
     }
@@ -166,6 +170,7 @@ fn from_lines(
     store: &TransactionStore,
     histories: &[Vec<TransactionLine>],
     as_of: Timestamp,
+    limit: &CallLimit,
 ) -> Result<Gathered, ServingError> {
     let mut symbols = SymbolTable::default();
     let mut compact = |line: &TransactionLine| {
@@ -180,7 +185,8 @@ fn from_lines(
     // A history that is made up has no attributes: all of them are missing.
     let nothing = Attributes::default();
     let mut rows = Rows::new(&features, own, &nothing, histories.len());
-    for history in &histories {
+    for (row, history) in histories.iter().enumerate() {
+        limit.check_row(row)?;
         rows.push(None, history, as_of, RowSource::WhatIf);
     }
     rows.finish()

@@ -13,7 +13,9 @@ use crate::training::data_as_of;
 use crate::transaction::Timestamp;
 
 use super::gather::{Batch, from_batch, gather};
-use super::{Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError};
+use super::{
+    CallLimit, Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError,
+};
 
 /// What "now" is when a request names no as-of date.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -101,12 +103,19 @@ pub struct Predictor {
     store: Arc<TransactionStore>,
     catalog: Arc<ModelCatalog>,
     rule: AsOfRule,
+    limit: CallLimit,
 }
 
 impl Predictor {
     /// A predictor over a store and a catalog.
     pub fn new(store: Arc<TransactionStore>, catalog: Arc<ModelCatalog>, rule: AsOfRule) -> Self {
-        Self { store, catalog, rule }
+        Self { store, catalog, rule, limit: CallLimit::default() }
+    }
+
+    /// The same predictor for one call, whose work ends early at a limit.
+    pub fn within(&self, limit: CallLimit) -> Self {
+        let Self { store, catalog, rule, limit: _ } = self;
+        Self { store: Arc::clone(store), catalog: Arc::clone(catalog), rule: *rule, limit }
     }
 
     /// The catalog it answers from.
@@ -214,7 +223,7 @@ impl Predictor {
     ) -> Result<(Gathered, Arc<ServedModel>, Timestamp), ServingError> {
         let served = self.catalog.resolve(&question.model, &question.selector)?;
         let as_of = self.as_of(question.as_of)?;
-        let gathered = gather(&served, &self.store, &question.input, as_of)?;
+        let gathered = gather(&served, &self.store, &question.input, as_of, &self.limit)?;
         Ok((gathered, served, as_of))
     }
 
@@ -222,14 +231,29 @@ impl Predictor {
         &self,
         kind: ModelKind,
         question: &Question,
-        predict: impl Fn(&ServedModel, &Gathered, usize) -> Result<Vec<Row<T>>, ServingError>,
+        predict: impl Fn(&ServedModel, &Gathered, Explain<'_>) -> Result<Vec<Row<T>>, ServingError>,
     ) -> Result<Answers<T>, ServingError> {
         let served = self.resolve(kind, &question.model, &question.selector)?;
         let as_of = self.as_of(question.as_of)?;
         let newest_line = self.newest_line()?;
-        let gathered = gather(&served, &self.store, &question.input, as_of)?;
-        let rows = predict(&served, &gathered, question.explain)?;
+        let gathered = gather(&served, &self.store, &question.input, as_of, &self.limit)?;
+        self.limit.check()?;
+        let explain = Explain { reasons: question.explain, limit: &self.limit };
+        let rows = predict(&served, &gathered, explain)?;
         Ok(Answers { served, as_of, newest_line, rows })
+    }
+}
+
+/// How many reasons per row, and until when.
+#[derive(Clone, Copy)]
+struct Explain<'a> {
+    reasons: usize,
+    limit: &'a CallLimit,
+}
+
+impl<'a> Explain<'a> {
+    fn nothing(limit: &'a CallLimit) -> Self {
+        Self { reasons: 0, limit }
     }
 }
 
@@ -238,7 +262,11 @@ pub(crate) fn score_probabilities(
     served: &ServedModel,
     batch: &Batch<'_>,
 ) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
-    answer_probabilities(served, &from_batch(served, batch)?, 0)
+    answer_probabilities(
+        served,
+        &from_batch(served, batch)?,
+        Explain::nothing(&CallLimit::default()),
+    )
 }
 
 /// Segments for a batch.
@@ -246,7 +274,7 @@ pub(crate) fn score_segments(
     served: &ServedModel,
     batch: &Batch<'_>,
 ) -> Result<Vec<Row<SegmentAssignment>>, ServingError> {
-    answer_segments(served, &from_batch(served, batch)?, 0)
+    answer_segments(served, &from_batch(served, batch)?, Explain::nothing(&CallLimit::default()))
 }
 
 /// Scores for a batch.
@@ -254,19 +282,19 @@ pub(crate) fn score_rfm(
     served: &ServedModel,
     batch: &Batch<'_>,
 ) -> Result<Vec<Row<Option<RfmAssignment>>>, ServingError> {
-    answer_rfm(served, &from_batch(served, batch)?, 0)
+    answer_rfm(served, &from_batch(served, batch)?, Explain::nothing(&CallLimit::default()))
 }
 
 fn answer_probabilities(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
 ) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
     let matrix = &gathered.matrix;
     let model = served.model().classifier();
     let model = model.ok_or_else(|| wrong_kind(served, ModelKind::Churn))?;
     let (answers, prior) = (model.predict(matrix)?, model.prior());
-    let reasons = |row: &[f32]| model.explain(row, explain);
+    let reasons = |row: &[f32]| model.explain(row, explain.reasons);
     let complete = |source, probability| match source {
         RowSource::Prior => ProbabilityAnswer {
             probability: Probability {
@@ -278,13 +306,13 @@ fn answer_probabilities(
         },
         _ => ProbabilityAnswer { probability, prior: None },
     };
-    Ok(rows(served, gathered, explain, answers, reasons, complete))
+    rows(served, gathered, explain, answers, reasons, complete)
 }
 
 fn answer_segments(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
 ) -> Result<Vec<Row<SegmentAssignment>>, ServingError> {
     let FittedModel::Segments(model) = served.model() else {
         return Err(wrong_kind(served, ModelKind::Segments));
@@ -300,31 +328,31 @@ fn answer_segments(
         },
         _ => answer,
     };
-    let reasons = |row: &[f32]| model.explain(row, explain);
-    Ok(rows(served, gathered, explain, answers, reasons, complete))
+    let reasons = |row: &[f32]| model.explain(row, explain.reasons);
+    rows(served, gathered, explain, answers, reasons, complete)
 }
 
 fn answer_rfm(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
 ) -> Result<Vec<Row<Option<RfmAssignment>>>, ServingError> {
     let FittedModel::Rfm(model) = served.model() else {
         return Err(wrong_kind(served, ModelKind::Rfm));
     };
     let answers = model.predict(&gathered.matrix)?;
     let complete = |source, answer| (source != RowSource::Prior).then_some(answer);
-    Ok(rows(served, gathered, explain, answers, |_| Vec::new(), complete))
+    rows(served, gathered, explain, answers, |_| Vec::new(), complete)
 }
 
 fn rows<A, T>(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
     answers: Vec<A>,
     reasons: impl Fn(&[f32]) -> Vec<Contribution>,
     complete: impl Fn(RowSource, A) -> T,
-) -> Vec<Row<T>> {
+) -> Result<Vec<Row<T>>, ServingError> {
     let active_days = served.manifest().active_days;
     let recency = gathered.matrix.column_index("recency_days");
     let known = gathered.sources.iter().zip(&gathered.last_lines);
@@ -333,16 +361,17 @@ fn rows<A, T>(
         .zip(known)
         .enumerate()
         .map(|(index, (answer, (source, last_line)))| {
+            explain.limit.check_row(index)?;
             let values = gathered.matrix.row(index);
             let note = note(*source, recency.and_then(|at| values.get(at)), active_days);
-            let explained = explain > 0 && *source != RowSource::Prior;
-            Row {
+            let explained = explain.reasons > 0 && *source != RowSource::Prior;
+            Ok(Row {
                 source: *source,
                 last_line: *last_line,
                 answer: complete(*source, answer),
                 reasons: if explained { reasons(values) } else { Vec::new() },
                 note,
-            }
+            })
         })
         .collect()
 }

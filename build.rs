@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "patron/v1/transaction_service.proto",
     "patron/v1/feature_service.proto",
     "patron/v1/training_service.proto",
     "patron/v1/model_service.proto",
     "patron/v1/prediction_service.proto",
     "patron/v1/scoring_service.proto",
+    "patron/v1/server_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bytes = protox::prost::Message::encode_to_vec(&descriptors);
     std::fs::write(folder.join("patron_descriptor.bin"), bytes)?;
     tonic_prost_build::configure()
+        .codec_path("crate::grpc::codec::ContiguousCodec")
         .bytes(".patron.v1.FeatureBlock")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .compile_fds(descriptors)?;

@@ -1,8 +1,11 @@
 //! The gRPC edge: wire types come in here and do not go further.
 
+mod codec;
 mod convert;
 mod drift;
 mod features;
+mod flow;
+mod info;
 mod jobs;
 mod models;
 mod predictions;
@@ -15,6 +18,7 @@ mod transactions;
 
 use tonic::Status;
 
+pub use self::flow::InvalidProtos;
 pub use self::server::{ServeError, Server};
 
 /// Messages, clients and servers generated from `proto/patron/v1`.
@@ -37,13 +41,14 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Status> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::error!(%error, "a call broke off");
-            Err(status::status(
-                tonic::Code::Internal,
-                "INTERNAL",
-                "the call broke off; the server's log tells more",
-            ))
-        }
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => Err(flow::incident(payload.as_ref())),
+            // The runtime is going down.
+            Err(_) => Err(status::status(
+                tonic::Code::Unavailable,
+                "SHUTTING_DOWN",
+                "the server is stopping; ask again, and another one will answer",
+            )),
+        },
     }
 }

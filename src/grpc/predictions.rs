@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 mod forecast;
 mod rfm;
+mod work;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,10 +19,11 @@ use crate::model::ModelKind;
 
 use self::answer::{churn_response, propensity_response, segments_response};
 use self::ask::{Asked, Head};
-use super::blocking;
-use super::convert::request_id;
+use self::work::Work;
+use super::convert::MOST_ROWS;
+use super::flow::{Caller, Flow, contained};
 use super::proto::{self, prediction_service_server::PredictionService};
-use super::status::{from_serving, invalid_field, rpc_status};
+use super::status::{invalid_field, rpc_status};
 
 /// Rows that are answered on the thread that received them.
 const INLINE_ROWS: usize = 64;
@@ -32,19 +34,20 @@ const ITEMS_IN_FLIGHT: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Predictions {
     app: Arc<App>,
+    flow: Flow,
 }
 
 type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Predictions {
-    pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub(super) fn new(app: Arc<App>, flow: Flow) -> Self {
+        Self { app, flow }
     }
 
     async fn segments(
         &self,
         request: proto::AssignSegmentsRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::AssignSegmentsResponse, Status> {
         let proto::AssignSegmentsRequest {
             model,
@@ -57,10 +60,10 @@ impl Predictions {
         } = request;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Segments, move |app, asked| {
-            let answers = app.predictor().segments(&asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            segments_response(&asked, &answers, (all_distances, include_catalogue), &request_id)
+        self.run(head, ModelKind::Segments, caller, move |work, asked| {
+            let answers = work.ask(|predictor| predictor.segments(&asked.question))?;
+            let shown = (all_distances, include_catalogue);
+            segments_response(&asked, &answers, shown, &work.request_id)
         })
         .await
     }
@@ -68,15 +71,14 @@ impl Predictions {
     async fn rfm(
         &self,
         request: proto::AssignRfmRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::AssignRfmResponse, Status> {
         let proto::AssignRfmRequest { model, selector, as_of, input } = request;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain: 0 };
-        self.run(head, ModelKind::Rfm, move |app, asked| {
-            let answers = app.predictor().rfm(&asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            rfm::response(&asked, &answers, &request_id)
+        self.run(head, ModelKind::Rfm, caller, move |work, asked| {
+            let answers = work.ask(|predictor| predictor.rfm(&asked.question))?;
+            rfm::response(&asked, &answers, &work.request_id)
         })
         .await
     }
@@ -84,17 +86,17 @@ impl Predictions {
     async fn churn(
         &self,
         request: proto::PredictChurnRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::PredictChurnResponse, Status> {
         let proto::PredictChurnRequest { model, selector, as_of, explain, threshold, input } =
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Churn, move |app, asked| {
-            let answers = app.predictor().probabilities(ModelKind::Churn, &asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(churn_response(&asked, &answers, threshold, &request_id))
+        self.run(head, ModelKind::Churn, caller, move |work, asked| {
+            let kind = ModelKind::Churn;
+            let answers = work.ask(|predictor| predictor.probabilities(kind, &asked.question))?;
+            Ok(churn_response(&asked, &answers, threshold, &work.request_id))
         })
         .await
     }
@@ -102,17 +104,17 @@ impl Predictions {
     async fn propensity(
         &self,
         request: proto::PredictPropensityRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::PredictPropensityResponse, Status> {
         let proto::PredictPropensityRequest { model, selector, as_of, explain, threshold, input } =
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
         let head = Head { model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Propensity, move |app, asked| {
-            let answers = app.predictor().probabilities(ModelKind::Propensity, &asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(propensity_response(&asked, &answers, threshold, &request_id))
+        self.run(head, ModelKind::Propensity, caller, move |work, asked| {
+            let kind = ModelKind::Propensity;
+            let answers = work.ask(|predictor| predictor.probabilities(kind, &asked.question))?;
+            Ok(propensity_response(&asked, &answers, threshold, &work.request_id))
         })
         .await
     }
@@ -120,32 +122,33 @@ impl Predictions {
     async fn forecasts(
         &self,
         request: proto::ForecastRequest,
-        request_id: String,
+        caller: Caller,
     ) -> Result<proto::ForecastResponse, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || forecast::answer(&app, request, &request_id)).await
+        // A question about no series is one about all of them.
+        let rows = if request.series.is_empty() { MOST_ROWS } else { request.series.len() };
+        let server = (Arc::clone(&self.app), &self.flow);
+        Work::run(server, (rows, false), caller, move |work| forecast::answer(work, request)).await
     }
 
-    /// Small questions are answered at once, larger ones on a thread that may wait for the disk.
     async fn run<T: Send + 'static>(
         &self,
         head: Head,
         kind: ModelKind,
-        answer: impl FnOnce(&App, Asked) -> Result<T, Status> + Send + 'static,
+        caller: Caller,
+        answer: impl FnOnce(&Work, Asked) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         let asked = ask::ask(head, kind, &self.app.config().currency)?;
-        if asked.rows <= INLINE_ROWS {
-            return answer(&self.app, asked);
-        }
-        let app = Arc::clone(&self.app);
-        blocking(move || answer(&app, asked)).await
+        let server = (Arc::clone(&self.app), &self.flow);
+        let rows = (asked.rows, asked.rows <= INLINE_ROWS);
+        Work::run(server, rows, caller, move |work| answer(work, asked)).await
     }
 }
 
-/// Answers the items of a stream one after the other, as slowly as they are read.
+/// Answers the items of a stream one after the other, as slowly as they are read. What is at work
+/// when the caller goes is given up.
 fn answer_items<Item, Answer, Future>(
     mut items: Streaming<Item>,
-    answer: impl Fn(Item) -> Future + Send + 'static,
+    answer: impl Fn(Item) -> Future + Send + Sync + 'static,
 ) -> Items<Answer>
 where
     Item: Send + 'static,
@@ -154,11 +157,19 @@ where
 {
     let (sender, receiver) = mpsc::channel(ITEMS_IN_FLIGHT);
     tokio::spawn(async move {
-        while let Some(item) = items.next().await {
-            let answered = match item {
-                Ok(item) => Ok(answer(item).await),
-                Err(status) => Err(status),
+        loop {
+            let next = async {
+                match items.next().await {
+                    Some(Ok(item)) => Some(contained(answer(item)).await),
+                    Some(Err(status)) => Some(Err(status)),
+                    None => None,
+                }
             };
+            let answered = tokio::select! {
+                answered = next => answered,
+                () = sender.closed() => None,
+            };
+            let Some(answered) = answered else { break };
             let broken = answered.is_err();
             // A receiver that is gone is a caller that is gone.
             if sender.send(answered).await.is_err() || broken {
@@ -172,14 +183,14 @@ where
 /// The body of a streaming method: each item is answered by the method `$ask` of one call.
 macro_rules! answer_each {
     ($self:ident, $request:ident, $ask:ident, $item:ident, $answer:ident, $outcome:ident) => {{
-        let id = request_id(&$request);
+        let caller = Caller::of_items(&$request);
         let service = $self.clone();
         let answer = move |item: proto::$item| {
-            let (service, id) = (service.clone(), id.clone());
+            let (service, caller) = (service.clone(), caller.clone());
             async move {
                 let proto::$item { sequence, request } = item;
                 let answered = match request {
-                    Some(request) => service.$ask(request, id).await,
+                    Some(request) => service.$ask(request, caller).await,
                     None => Err(invalid_field("request", "expected a request in each item")),
                 };
                 let outcome = match answered {
@@ -205,40 +216,40 @@ impl PredictionService for Predictions {
         &self,
         request: Request<proto::AssignSegmentsRequest>,
     ) -> Result<Response<proto::AssignSegmentsResponse>, Status> {
-        let id = request_id(&request);
-        self.segments(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.segments(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn assign_rfm(
         &self,
         request: Request<proto::AssignRfmRequest>,
     ) -> Result<Response<proto::AssignRfmResponse>, Status> {
-        let id = request_id(&request);
-        self.rfm(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.rfm(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn predict_churn(
         &self,
         request: Request<proto::PredictChurnRequest>,
     ) -> Result<Response<proto::PredictChurnResponse>, Status> {
-        let id = request_id(&request);
-        self.churn(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.churn(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn predict_propensity(
         &self,
         request: Request<proto::PredictPropensityRequest>,
     ) -> Result<Response<proto::PredictPropensityResponse>, Status> {
-        let id = request_id(&request);
-        self.propensity(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.propensity(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn forecast(
         &self,
         request: Request<proto::ForecastRequest>,
     ) -> Result<Response<proto::ForecastResponse>, Status> {
-        let id = request_id(&request);
-        self.forecasts(request.into_inner(), id).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.forecasts(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn stream_assign_segments(

@@ -1,8 +1,9 @@
 //! Forecasts: series that are not there are told of, the others are answered.
 
+use std::time::Instant;
+
 use tonic::Status;
 
-use crate::app::App;
 use crate::dataset::{Frequency, SeriesKey};
 use crate::model::{FittedModel, ForecastQuery, IntervalSource, Model, ModelKind, SeriesForecast};
 use crate::serving::ServingError;
@@ -10,6 +11,7 @@ use crate::training::{Measure, Recipe};
 use crate::transaction::ShopClock;
 
 use super::answer::served_by;
+use super::work::Work;
 use crate::grpc::convert::{
     MOST_ROWS, model_name, selector, series_key, wire_series_key, wire_time,
 };
@@ -23,12 +25,12 @@ const MOST_NUMBERS: usize = 100_000;
 
 /// Answers one forecast request.
 pub(super) fn answer(
-    app: &App,
+    work: &Work,
     request: proto::ForecastRequest,
-    request_id: &str,
 ) -> Result<proto::ForecastResponse, Status> {
     let proto::ForecastRequest { model, selector: wire_selector, series, horizon, levels } =
         request;
+    let (app, begun) = (&work.app, Instant::now());
     let name = model_name(&model, ModelKind::Forecast)?;
     let selector = selector(wire_selector)?;
     let fail = |error: ServingError| from_serving(&error);
@@ -56,13 +58,14 @@ pub(super) fn answer(
         let answered = fitted.predict(&ForecastQuery { series: found, horizon, levels });
         answered.map_err(|error| fail(error.into()))?
     };
+    work.answered(&served, answered.len(), begun);
     let clock = app.store().clock();
     let starts = fitted.frequency();
     let manifest = served.manifest();
     let seen = starts.start_of(fitted.end_period(), clock);
     let newest_line = app.predictor().newest_line().map_err(fail)?;
     Ok(proto::ForecastResponse {
-        served_by: Some(served_by(manifest, Some(seen), newest_line, request_id)),
+        served_by: Some(served_by(manifest, Some(seen), newest_line, &work.request_id)),
         period_starts: period_starts(starts, fitted.end_period(), horizon, clock),
         series: in_order(&asked, &answered),
         errors,

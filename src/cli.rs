@@ -13,6 +13,7 @@ mod features;
 mod figure;
 mod forecast;
 mod import;
+mod info;
 mod job;
 mod jobs;
 mod models;
@@ -33,12 +34,16 @@ mod worker;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::Builder;
 
 use self::client::{ConnectionArgs, Session};
 use self::exit::{Exit, Failure};
+
+/// How long work that nobody waits for may go on when the command has ended.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// Examples for `patron --help`.
 const EXAMPLES: &str = "\
@@ -110,6 +115,9 @@ enum Command {
     /// Show or erase what is stored of a customer
     #[command(after_help = "Example:\n  patron customers show 17850")]
     Customers(Remote<customers::CustomersArgs>),
+    /// Show what the server is and what it takes
+    #[command(after_help = "Example:\n  patron info --output json")]
+    Info(Remote<info::InfoArgs>),
     /// Write the transactions of a shop whose truth is known, and the truth
     #[command(
         after_help = "Example:\n  patron simulate --customers 10000 --months 24 --output shop"
@@ -151,7 +159,10 @@ impl Cli {
                 return Exit::Refused.into();
             }
         };
-        match runtime.block_on(self.command.run()) {
+        let outcome = runtime.block_on(self.command.run());
+        // What nobody waits for any more must not keep the process.
+        runtime.shutdown_timeout(LAST_MOMENT);
+        match outcome {
             Ok(()) => Exit::Done.into(),
             Err(failure) => {
                 output::note(format_args!("patron: {failure}"));
@@ -176,6 +187,7 @@ impl Command {
             Self::Models(remote) => remote.run(models::run).await,
             Self::Jobs(remote) => remote.run(jobs::run).await,
             Self::Customers(remote) => remote.run(customers::run).await,
+            Self::Info(remote) => remote.run(info::run).await,
             Self::Simulate(args) => simulate::run(args).await,
         }
     }

@@ -239,3 +239,73 @@ impl StateGauges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What dashboards and alert rules ask for.
+    const SERIES: [&str; 20] = [
+        r#"grpc_server_started_total{grpc_type="unary",grpc_service="s",grpc_method="m"} 1"#,
+        r#"grpc_server_handled_total{grpc_type="unary",grpc_service="s",grpc_method="m",grpc_code="OK"} 1"#,
+        r#"grpc_server_handling_seconds_count{grpc_type="unary",grpc_service="s",grpc_method="m",grpc_code="OK"} 1"#,
+        r#"grpc_server_msg_received_total{grpc_type="unary",grpc_service="s",grpc_method="m"} 2"#,
+        r#"grpc_server_msg_sent_total{grpc_type="unary",grpc_service="s",grpc_method="m"} 3"#,
+        r#"patron_predict_rows_total{model="churn",version="7"} 10"#,
+        r#"patron_inference_seconds_count{model="churn"} 1"#,
+        "patron_queue_seconds_count 1",
+        "patron_inflight_calls 4",
+        "patron_inflight_rows 5",
+        r#"patron_rejected_total{reason="OVERLOADED"} 1"#,
+        "patron_panics_total ",
+        r#"patron_model_loaded{model="churn",version="7"} 1"#,
+        r#"patron_model_load_seconds{model="churn"} 0.5"#,
+        r#"patron_feature_age_seconds{model="churn"} 60.0"#,
+        r#"patron_jobs{state="queued",kind="training"} 3"#,
+        r#"patron_job_seconds_count{kind="training",outcome="succeeded"} 1"#,
+        r#"patron_ingest_lines_total{outcome="accepted"} 6"#,
+        "patron_store_tail_bytes 9",
+        r#"patron_build_info{version=""#,
+    ];
+
+    #[test]
+    fn every_meter_has_its_name_and_labels() {
+        let meters = Meters::new();
+        let name = |text: &str| text.to_owned();
+        let method = meters.method(MethodName {
+            grpc_type: "unary",
+            grpc_service: name("s"),
+            grpc_method: name("m"),
+        });
+        method.started();
+        method.received(2);
+        method.sent(3);
+        method.handled(0, Duration::from_micros(50));
+        meters.predicted("churn", 7, 10, Duration::from_micros(50));
+        meters.waited(Duration::from_micros(5));
+        meters.rejected("OVERLOADED");
+        meters.job_ended("training", "succeeded", Duration::from_secs(3));
+        meters.ingested("accepted", 6);
+        meters.ingested("refused", 0);
+        let state = ServerState {
+            inflight_calls: 4,
+            inflight_rows: 5,
+            models: vec![LoadedModel {
+                model: name("churn"),
+                version: 7,
+                load_seconds: 0.5,
+                reads_lines: true,
+            }],
+            feature_age_seconds: Some(60.0),
+            jobs: vec![JobCount { state: name("queued"), kind: name("training"), count: 3 }],
+            tail_bytes: 9,
+        };
+        let text = meters.text(&state).unwrap();
+        for series in SERIES {
+            assert!(text.lines().any(|line| line.starts_with(series)), "{series} in\n{text}");
+        }
+        // What is gone from the state is gone from the text.
+        let text = meters.text(&ServerState::default()).unwrap();
+        assert!(!text.contains("patron_model_loaded{") && !text.contains("patron_jobs{"), "{text}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
     "inference/grpc_service.proto",
     "patron/v1/transaction_service.proto",
     "patron/v1/feature_service.proto",
@@ -10,6 +10,7 @@ const PROTOS: [&str; 7] = [
     "patron/v1/model_service.proto",
     "patron/v1/prediction_service.proto",
     "patron/v1/scoring_service.proto",
+    "patron/v1/server_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(folder.join("patron_descriptor.bin"), bytes)?;
     tonic_prost_build::configure()
         .bytes(".inference")
+        .codec_path("crate::grpc::codec::ContiguousCodec")
         .bytes(".patron.v1.FeatureBlock")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .compile_fds(descriptors)?;

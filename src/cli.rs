@@ -13,6 +13,7 @@ mod exit;
 mod features;
 mod forecast;
 mod import;
+mod info;
 mod job;
 mod jobs;
 mod keys;
@@ -34,12 +35,16 @@ mod worker;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::Builder;
 
 use self::client::{ConnectionArgs, Session};
 use self::exit::{Exit, Failure};
+
+/// How long work that nobody waits for may go on when the command has ended.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// Examples for `patron --help`.
 const EXAMPLES: &str = "\
@@ -116,6 +121,9 @@ enum Command {
         after_help = "Example:\n  patron keys create --name till --role predict,read --expires 90d"
     )]
     Keys(keys::KeysArgs),
+    /// Show what the server is and what it takes
+    #[command(after_help = "Example:\n  patron info --output json")]
+    Info(Remote<info::InfoArgs>),
     /// Write the transactions of a shop whose truth is known, and the truth
     #[command(
         after_help = "Example:\n  patron simulate --customers 10000 --months 24 --output shop"
@@ -157,7 +165,10 @@ impl Cli {
                 return Exit::Refused.into();
             }
         };
-        match runtime.block_on(self.command.run()) {
+        let outcome = runtime.block_on(self.command.run());
+        // What nobody waits for any more must not keep the process.
+        runtime.shutdown_timeout(LAST_MOMENT);
+        match outcome {
             Ok(()) => Exit::Done.into(),
             Err(failure) => {
                 output::note(format_args!("patron: {failure}"));
@@ -186,6 +197,7 @@ impl Command {
             Self::Jobs(remote) => remote.run(jobs::run).await,
             Self::Customers(remote) => remote.run(customers::run).await,
             Self::Keys(args) => keys::run(args),
+            Self::Info(remote) => remote.run(info::run).await,
             Self::Simulate(args) => simulate::run(args).await,
         }
     }

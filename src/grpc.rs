@@ -1,12 +1,15 @@
 //! The gRPC edge: wire types come in here and do not go further.
 
 mod access;
+mod codec;
 mod compression;
 mod convert;
 mod drift;
 mod features;
+mod flow;
 mod incoming;
 mod inference;
+mod info;
 mod jobs;
 mod models;
 mod predictions;
@@ -25,6 +28,7 @@ use tonic::{Response, Status};
 
 use crate::app::App;
 
+pub use self::flow::InvalidProtos;
 pub use self::server::{ServeError, Server};
 
 /// Messages, clients and servers generated from `proto/patron/v1`.
@@ -61,13 +65,14 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Status> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::error!(%error, "a call broke off");
-            Err(status::status(
-                tonic::Code::Internal,
-                "INTERNAL",
-                "the call broke off; the server's log tells more",
-            ))
-        }
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => Err(flow::incident(payload.as_ref())),
+            // The runtime is going down.
+            Err(_) => Err(status::status(
+                tonic::Code::Unavailable,
+                "SHUTTING_DOWN",
+                "the server is stopping; ask again, and another one will answer",
+            )),
+        },
     }
 }

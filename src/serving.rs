@@ -4,6 +4,7 @@ mod catalog;
 mod columns;
 mod error;
 mod gather;
+mod limit;
 mod panel;
 mod predictor;
 mod statistics;
@@ -12,9 +13,10 @@ mod vectors;
 pub use self::catalog::{ModelCatalog, Selector, ServedModel, VersionState};
 pub use self::error::ServingError;
 pub use self::gather::{Cells, FeatureRows, Gathered, Input, RowSource, TableColumn, TableRows};
+pub use self::limit::CallLimit;
 pub(crate) use self::panel::{Panel, PanelRows};
 pub use self::predictor::{Answers, AsOfRule, Note, Predictor, ProbabilityAnswer, Question, Row};
-pub(crate) use self::predictor::{answer_probabilities, answer_rfm, answer_segments};
+pub(crate) use self::predictor::{Explain, answer_probabilities, answer_rfm, answer_segments};
 pub use self::statistics::{
     DurationTotal, InferenceStatistics, InferenceTimer, StatisticsSnapshot,
 };

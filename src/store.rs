@@ -43,7 +43,7 @@ pub use self::attributes::{
 pub use self::audit::{AuditEntry, Change};
 pub use self::bulk::{Bulk, BulkBatch, BulkRow, BulkWriter, TextNumbers};
 pub use self::commit::{AppendOutcome, NewLine};
-pub use self::control::ControlStore;
+pub use self::control::{ControlStore, EndedJob, JobCount};
 pub use self::decode::SaleLine;
 pub use self::error::StoreError;
 pub use self::job::{JobFailure, JobFilter, JobId, JobKind, JobRow, JobState, NewJob};

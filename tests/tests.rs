@@ -131,6 +131,22 @@ mod customers;
 #[path = "it/every_method.rs"]
 mod every_method;
 
+/// What the server takes, and what it says of itself.
+#[path = "it/limits.rs"]
+mod limits;
+
+/// Metrics and probes.
+#[path = "it/meters.rs"]
+mod meters;
+
+/// Many questions at once, while models change.
+#[path = "it/load.rs"]
+mod load;
+
+/// Requests and files that are damaged in every way.
+#[path = "it/mutated.rs"]
+mod mutated;
+
 /// Health, reflection, shutdown.
 #[path = "it/server.rs"]
 mod server;

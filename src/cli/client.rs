@@ -11,6 +11,7 @@ use crate::grpc::proto::feature_service_client::FeatureServiceClient;
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::prediction_service_client::PredictionServiceClient;
 use crate::grpc::proto::scoring_service_client::ScoringServiceClient;
+use crate::grpc::proto::server_service_client::ServerServiceClient;
 use crate::grpc::proto::training_service_client::TrainingServiceClient;
 use crate::grpc::proto::transaction_service_client::TransactionServiceClient;
 
@@ -138,6 +139,11 @@ impl Services {
     pub(super) fn predictions(&self) -> PredictionServiceClient<Authorized> {
         let client = PredictionServiceClient::new(self.channel.clone());
         client.max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// The server itself.
+    pub(super) fn server(&self) -> ServerServiceClient<Authorized> {
+        ServerServiceClient::new(self.channel.clone())
     }
 
     /// Scoring jobs.

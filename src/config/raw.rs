@@ -125,6 +125,31 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "how long calls may go on after a shutdown began, 0 to 3600",
     },
     Setting {
+        key: "server.drain_delay_seconds",
+        default: "auto",
+        meaning: "how long the server goes on as before after its health said NOT_SERVING, 0 to 300; auto is 5 on a public address, so that load balancers learn of it, and 0 on loopback",
+    },
+    Setting {
+        key: "server.connection_age_seconds",
+        default: "1800",
+        meaning: "after how long a connection is asked to go, give or take a tenth, so that clients spread over new servers, 0 to 86400; 0 never asks",
+    },
+    Setting {
+        key: "server.max_call_seconds",
+        default: "30",
+        meaning: "how long a call that changes nothing may take, whatever deadline its caller has, 1 to 3600",
+    },
+    Setting {
+        key: "server.max_inflight_calls",
+        default: "auto",
+        meaning: "predict calls at work at a time, 1 to 65536; more are refused at once; auto is 128 for each core",
+    },
+    Setting {
+        key: "server.max_inflight_rows",
+        default: "auto",
+        meaning: "rows of predict calls at work at a time, 10000 to 100000000; more are refused at once; streams have as much room again, in which their items wait; auto is 20000 for each core",
+    },
+    Setting {
         key: "serving.as_of",
         default: "now",
         meaning: "the as-of date of requests that name none: now, or latest (the end of the last complete day in the data)",
@@ -153,6 +178,11 @@ pub const SETTINGS: &[Setting] = &[
         key: "files.directories",
         default: "",
         meaning: "comma-separated directories that imports may read from and scores may be written to; empty allows all while the server listens on loopback only, and none otherwise",
+    },
+    Setting {
+        key: "telemetry.metrics_listen",
+        default: "",
+        meaning: "address and port of /metrics for Prometheus, /healthz and /readyz, over HTTP without credentials; empty switches them off",
     },
     Setting { key: "log.filter", default: "info", meaning: "what is logged, as in RUST_LOG" },
     Setting { key: "log.format", default: "text", meaning: "text or json" },

@@ -1,14 +1,14 @@
 //! The configuration, checked.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::access::AccessSettings;
 use crate::telemetry::{LogFilter, LogFormat};
 use crate::transaction::ShopClock;
 
+use super::flow::FlowConfig;
 use super::raw::{Given, RawConfig};
 use super::security::{self, TlsSettings};
 
@@ -35,8 +35,10 @@ pub struct Config {
     pub access: AccessSettings,
     /// Largest message in bytes.
     pub max_message_bytes: usize,
-    /// How long calls may go on after a shutdown began.
-    pub drain: Duration,
+    /// How calls flow through the server.
+    pub flow: FlowConfig,
+    /// Where metrics and probes are served; `None` for nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// The as-of date of requests that name none.
     pub as_of: AsOfSetting,
     /// Memory for lines that are not packed yet, in bytes.
@@ -114,7 +116,12 @@ impl Config {
         let connections = check.number("server.max_connections", 1, 1_000_000);
         let reflection = check.parse("server.reflection", "true or false", bool::from_str);
         let bytes = check.number("server.max_message_bytes", 65_536, 67_108_864);
-        let drain = check.number("server.drain_seconds", 0, 3_600);
+        let flow = FlowConfig::collect(check, loopback);
+        let metrics = check.parse(
+            "telemetry.metrics_listen",
+            "an address such as 127.0.0.1:9464, or nothing",
+            optional_address,
+        );
         let as_of = check.parse("serving.as_of", "now or latest", as_of);
         let tail = check.number("store.tail_mib", 1, 65_536);
         let cache = check.number("store.cache_mib", 0, 65_536);
@@ -135,7 +142,8 @@ impl Config {
             tls,
             access,
             max_message_bytes: bytes? as usize,
-            drain: Duration::from_secs(drain?),
+            flow: flow?,
+            metrics_listen: metrics?,
             as_of: as_of?,
             tail_bytes: (tail? as usize) << 20,
             cache_bytes: (cache? as usize) << 20,
@@ -148,6 +156,7 @@ impl Config {
     }
 }
 
+/// Reads settings and keeps what is wrong with them.
 pub(super) struct Check<'a> {
     raw: &'a RawConfig,
     problems: Vec<String>,
@@ -185,16 +194,28 @@ impl Check<'_> {
         self.problems.push(problem.to_owned());
     }
 
+    /// A number, or what `auto` stands for.
+    pub(super) fn number_or_auto(
+        &mut self,
+        key: &str,
+        least: u64,
+        most: u64,
+        auto: u64,
+    ) -> Option<u64> {
+        if self.raw.text(key).text.trim() == "auto" {
+            return Some(auto);
+        }
+        self.number(key, least, most)
+    }
+
     fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.parse(key, "a path", |text| if text.is_empty() { Err(()) } else { Ok(text.into()) })
     }
 
     fn threads(&mut self) -> Option<usize> {
-        if self.raw.text("jobs.threads").text.trim() == "auto" {
-            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            return Some(cores.saturating_sub(1).max(1));
-        }
-        self.number("jobs.threads", 1, 256).map(|threads| threads as usize)
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let auto = cores.saturating_sub(1).max(1) as u64;
+        self.number_or_auto("jobs.threads", 1, 256, auto).map(|threads| threads as usize)
     }
 
     fn directories(&self, loopback: bool) -> Option<Vec<PathBuf>> {
@@ -207,6 +228,10 @@ impl Check<'_> {
             .collect();
         if named.is_empty() && loopback { None } else { Some(named) }
     }
+}
+
+fn optional_address(text: &str) -> Result<Option<SocketAddr>, AddrParseError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 fn currency(text: &str) -> Result<String, ()> {

@@ -22,7 +22,8 @@ use super::status::{from_customer_id, from_name, invalid, invalid_field};
 pub(super) const MOST_ROWS: usize = 10_000;
 
 const LONGEST_REQUEST_ID: usize = 64;
-const LARGEST_PAGE: usize = 1_000;
+/// Most entries of a page.
+pub(super) const LARGEST_PAGE: usize = 1_000;
 const DEFAULT_PAGE: usize = 50;
 
 /// An instant from the wire; times beyond the calendar are held at its ends.

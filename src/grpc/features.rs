@@ -9,13 +9,13 @@ use crate::app::App;
 use crate::feature::{FeatureSchema, Features as Computer, definitions};
 use crate::historical::fit_schema;
 use crate::model::ModelKind;
-use crate::serving::{ServedModel, ServingError};
+use crate::serving::{CallLimit, ServedModel, ServingError};
 use crate::store::{Reader, StoreError};
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, HistorySource, Timestamp};
 
-use super::access::Caller;
 use super::blocking;
 use super::convert::{Page, check_rows, model_name, selector, time, wire_time};
+use super::flow::{Caller, Flow};
 use super::proto::{self, feature_block, feature_service_server::FeatureService};
 use super::status::{
     from_customer_id, from_serving, from_store, invalid, invalid_field, rpc_status,
@@ -25,12 +25,13 @@ use super::status::{
 #[derive(Clone, Debug)]
 pub(super) struct Features {
     app: Arc<App>,
+    flow: Flow,
     fitted: Arc<FittedSchema>,
 }
 
 impl Features {
-    pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app, fitted: Arc::default() }
+    pub(super) fn new(app: Arc<App>, flow: Flow) -> Self {
+        Self { app, flow, fitted: Arc::default() }
     }
 }
 
@@ -76,7 +77,17 @@ impl FeatureService for Features {
     ) -> Result<Response<proto::BatchGetFeaturesResponse>, Status> {
         let (app, fitted) = (Arc::clone(&self.app), Arc::clone(&self.fitted));
         let caller = Caller::of(&request);
-        blocking(move || get(&app, &fitted, request.into_inner(), &caller)).await.map(Response::new)
+        let request = request.into_inner();
+        check_rows("customer_ids", request.customer_ids.len())?;
+        caller.charge(request.customer_ids.len())?;
+        let _rows = self.flow.admit(request.customer_ids.len(), &caller).await?;
+        let core = self.flow.core(&caller).await?;
+        let (limit, _cancelled_with_the_call) = caller.limit();
+        let answer = move || {
+            let _core = core;
+            get(&app, &fitted, request, &caller, &limit)
+        };
+        blocking(answer).await.map(Response::new)
     }
 }
 
@@ -117,10 +128,10 @@ fn get(
     fitted: &FittedSchema,
     request: proto::BatchGetFeaturesRequest,
     caller: &Caller,
+    limit: &CallLimit,
 ) -> Result<proto::BatchGetFeaturesResponse, Status> {
+    limit.check().map_err(|error| from_serving(&error))?;
     let proto::BatchGetFeaturesRequest { customer_ids, as_of, model, selector, encoding } = request;
-    check_rows("customer_ids", customer_ids.len())?;
-    caller.charge(customer_ids.len())?;
     let as_of = as_of.as_ref().map(time);
     let as_of = app.predictor().as_of(as_of).map_err(|error| from_serving(&error))?;
     let mut reader = app.store().reader().map_err(|error| from_store(&error))?;
@@ -130,6 +141,7 @@ fn get(
     let mut rows =
         Rows { values: Vec::new(), statuses: Vec::new(), last: Vec::new(), errors: Vec::new() };
     for (row, id) in customer_ids.iter().enumerate() {
+        limit.check_row(row).map_err(|error| from_serving(&error))?;
         rows.add(row, id, &computer, &mut reader, as_of)?;
     }
     let features = proto::FeatureBlock {

@@ -10,7 +10,6 @@ mod tensor;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::app::App;
@@ -19,8 +18,9 @@ use crate::serving::{CallerRows, Selector, ServedModel, ServingError, TableRows}
 
 use self::question::{Head, Question, question};
 use self::tensor::Place;
-use super::{answered, blocking};
-use super::predictions::{INLINE_ROWS, Items, answer_items};
+use super::answered;
+use super::flow::{Caller, Flow, Phase};
+use super::predictions::{INLINE_ROWS, Items, Work, answer_items};
 use super::proto::inference::{self as proto, grpc_inference_service_server::GrpcInferenceService};
 use super::status::{after_name, from_name, from_serving, invalid, invalid_field};
 
@@ -31,26 +31,27 @@ const EXTENSIONS: [&str; 2] = ["statistics", "model_repository(index)"];
 #[derive(Clone, Debug)]
 pub(super) struct Inference {
     app: Arc<App>,
-    /// Whether the server has begun to stop.
-    stopping: watch::Receiver<bool>,
+    flow: Flow,
 }
 
 impl Inference {
-    pub(super) fn new(app: Arc<App>, stopping: watch::Receiver<bool>) -> Self {
-        Self { app, stopping }
+    pub(super) fn new(app: Arc<App>, flow: Flow) -> Self {
+        Self { app, flow }
     }
 
     async fn infer(
         &self,
         request: proto::ModelInferRequest,
+        caller: Caller,
     ) -> Result<proto::ModelInferResponse, Status> {
         let arrived = Instant::now();
         let (head, question) = question(request);
         // What the call will cost; nothing of it has been done yet.
         let rows = question.as_ref().map_or(0, Question::row_count);
-        let app = Arc::clone(&self.app);
-        let work = move || answer(&app, &head, question, arrived);
-        if rows <= INLINE_ROWS { work() } else { blocking(work).await }
+        caller.charge(rows)?;
+        let server = (Arc::clone(&self.app), &self.flow);
+        let size = (rows, rows <= INLINE_ROWS);
+        Work::run(server, size, caller, move |work| answer(work, &head, question, arrived)).await
     }
 }
 
@@ -69,7 +70,7 @@ impl GrpcInferenceService for Inference {
         &self,
         _request: Request<proto::ServerReadyRequest>,
     ) -> Result<Response<proto::ServerReadyResponse>, Status> {
-        let ready = !*self.stopping.borrow();
+        let ready = *self.flow.phase().borrow() == Phase::Serving;
         Ok(Response::new(proto::ServerReadyResponse { ready }))
     }
 
@@ -119,16 +120,18 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<proto::ModelInferRequest>,
     ) -> Result<Response<proto::ModelInferResponse>, Status> {
-        self.infer(request.into_inner()).await.map(Response::new)
+        let caller = Caller::of(&request);
+        self.infer(request.into_inner(), caller).await.map(Response::new)
     }
 
     async fn model_stream_infer(
         &self,
         request: Request<Streaming<proto::ModelInferRequest>>,
     ) -> Result<Response<Self::ModelStreamInferStream>, Status> {
+        let caller = Caller::of_items(&request);
         let service = self.clone();
         let answer = move |request: proto::ModelInferRequest| {
-            let service = service.clone();
+            let (service, caller) = (service.clone(), caller.clone());
             async move {
                 let unanswered = proto::ModelInferResponse {
                     model_name: request.model_name.clone(),
@@ -136,7 +139,7 @@ impl GrpcInferenceService for Inference {
                     id: request.id.clone(),
                     ..proto::ModelInferResponse::default()
                 };
-                match service.infer(request).await {
+                match service.infer(request, caller).await {
                     Ok(response) => proto::ModelStreamInferResponse {
                         error_message: String::new(),
                         infer_response: Some(response),
@@ -172,13 +175,13 @@ impl GrpcInferenceService for Inference {
 
 /// Answers a question with the version that it means. That version counts the outcome.
 fn answer(
-    app: &App,
+    work: &Work,
     head: &Head,
     question: Result<Question, Status>,
     arrived: Instant,
 ) -> Result<proto::ModelInferResponse, Status> {
     let Head { model, version, .. } = head;
-    let served = resolve(app, ("model_name", model), ("model_version", version))?;
+    let served = resolve(&work.app, ("model_name", model), ("model_version", version))?;
     let mut inference = served.statistics().begin(arrived);
     let Question { rows, encoding, outputs } = question?;
     let gathered = served.take(&rows).map_err(|error| refusal(&error))?;
@@ -186,11 +189,12 @@ fn answer(
         refuse_unknown(table, gathered.matrix.columns())?;
     }
     inference.input_done();
-    let answers = served.answer(&gathered).map_err(|error| refusal(&error))?;
+    let answers = served.answer(&gathered, work.limit()).map_err(|error| refusal(&error))?;
     inference.infer_done();
     let outputs = answer::choose(answer::outputs(served.model(), &answers), &outputs)?;
     let response = answer::response(head, served.manifest(), answers.rows(), encoding, outputs);
     inference.succeed(answers.rows());
+    work.answered(&served, answers.rows(), arrived);
     Ok(response)
 }
 

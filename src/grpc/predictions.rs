@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 mod forecast;
 mod rfm;
+mod work;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,13 +19,15 @@ use crate::model::ModelKind;
 
 use self::answer::{churn_response, propensity_response, segments_response};
 use self::ask::{Asked, Head};
-use super::access::Caller;
-use super::blocking;
+pub(super) use self::work::Work;
+use super::flow::{Caller, Flow, contained};
 use super::proto::{self, prediction_service_server::PredictionService};
-use super::status::{from_serving, invalid_field, rpc_status};
+use super::status::{invalid_field, rpc_status};
 
 /// Rows that are answered on the thread that received them.
 pub(super) const INLINE_ROWS: usize = 64;
+/// As how many rows a forecast of all series counts, before it is known how many there are.
+const ALL_SERIES: usize = 1_000;
 /// Answered items of a stream that wait for a slow reader.
 const ITEMS_IN_FLIGHT: usize = 4;
 
@@ -32,13 +35,14 @@ const ITEMS_IN_FLIGHT: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Predictions {
     app: Arc<App>,
+    flow: Flow,
 }
 
 pub(super) type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Predictions {
-    pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub(super) fn new(app: Arc<App>, flow: Flow) -> Self {
+        Self { app, flow }
     }
 
     async fn segments(
@@ -56,16 +60,11 @@ impl Predictions {
             input,
         } = request;
         let input = input.map(ask::Input::from);
-        let head = Head { caller, model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Segments, move |app, asked| {
-            let answers = app.predictor().segments(&asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            segments_response(
-                &asked,
-                &answers,
-                (all_distances, include_catalogue),
-                asked.caller.request_id(),
-            )
+        let head = Head { model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Segments, caller, move |work, asked| {
+            let answers = work.ask(|predictor| predictor.segments(&asked.question))?;
+            let shown = (all_distances, include_catalogue);
+            segments_response(&asked, &answers, shown, work.caller.request_id())
         })
         .await
     }
@@ -77,11 +76,10 @@ impl Predictions {
     ) -> Result<proto::AssignRfmResponse, Status> {
         let proto::AssignRfmRequest { model, selector, as_of, input } = request;
         let input = input.map(ask::Input::from);
-        let head = Head { caller, model, selector, input, as_of, explain: 0 };
-        self.run(head, ModelKind::Rfm, move |app, asked| {
-            let answers = app.predictor().rfm(&asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            rfm::response(&asked, &answers, asked.caller.request_id())
+        let head = Head { model, selector, input, as_of, explain: 0 };
+        self.run(head, ModelKind::Rfm, caller, move |work, asked| {
+            let answers = work.ask(|predictor| predictor.rfm(&asked.question))?;
+            rfm::response(&asked, &answers, work.caller.request_id())
         })
         .await
     }
@@ -95,11 +93,11 @@ impl Predictions {
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
-        let head = Head { caller, model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Churn, move |app, asked| {
-            let answers = app.predictor().probabilities(ModelKind::Churn, &asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(churn_response(&asked, &answers, threshold, asked.caller.request_id()))
+        let head = Head { model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Churn, caller, move |work, asked| {
+            let kind = ModelKind::Churn;
+            let answers = work.ask(|predictor| predictor.probabilities(kind, &asked.question))?;
+            Ok(churn_response(&asked, &answers, threshold, work.caller.request_id()))
         })
         .await
     }
@@ -113,11 +111,11 @@ impl Predictions {
             request;
         let threshold = check_threshold(threshold)?;
         let input = input.map(ask::Input::from);
-        let head = Head { caller, model, selector, input, as_of, explain };
-        self.run(head, ModelKind::Propensity, move |app, asked| {
-            let answers = app.predictor().probabilities(ModelKind::Propensity, &asked.question);
-            let answers = answers.map_err(|error| from_serving(&error))?;
-            Ok(propensity_response(&asked, &answers, threshold, asked.caller.request_id()))
+        let head = Head { model, selector, input, as_of, explain };
+        self.run(head, ModelKind::Propensity, caller, move |work, asked| {
+            let kind = ModelKind::Propensity;
+            let answers = work.ask(|predictor| predictor.probabilities(kind, &asked.question))?;
+            Ok(propensity_response(&asked, &answers, threshold, work.caller.request_id()))
         })
         .await
     }
@@ -127,30 +125,31 @@ impl Predictions {
         request: proto::ForecastRequest,
         caller: Caller,
     ) -> Result<proto::ForecastResponse, Status> {
-        let app = Arc::clone(&self.app);
-        blocking(move || forecast::answer(&app, request, &caller)).await
+        let rows = if request.series.is_empty() { ALL_SERIES } else { request.series.len() };
+        let server = (Arc::clone(&self.app), &self.flow);
+        Work::run(server, (rows, false), caller, move |work| forecast::answer(work, request)).await
     }
 
-    /// Small questions are answered at once, larger ones on a thread that may wait for the disk.
     async fn run<T: Send + 'static>(
         &self,
         head: Head,
         kind: ModelKind,
-        answer: impl FnOnce(&App, Asked) -> Result<T, Status> + Send + 'static,
+        caller: Caller,
+        answer: impl FnOnce(&Work, Asked) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         let asked = ask::ask(head, kind, &self.app.config().currency)?;
-        if asked.rows <= INLINE_ROWS {
-            return answer(&self.app, asked);
-        }
-        let app = Arc::clone(&self.app);
-        blocking(move || answer(&app, asked)).await
+        caller.charge(asked.rows)?;
+        let server = (Arc::clone(&self.app), &self.flow);
+        let rows = (asked.rows, asked.rows <= INLINE_ROWS);
+        Work::run(server, rows, caller, move |work| answer(work, asked)).await
     }
 }
 
-/// Answers the items of a stream one after the other, as slowly as they are read.
+/// Answers the items of a stream one after the other, as slowly as they are read. What is at work
+/// when the caller goes is given up.
 pub(super) fn answer_items<Item, Answer, Future>(
     mut items: Streaming<Item>,
-    answer: impl Fn(Item) -> Future + Send + 'static,
+    answer: impl Fn(Item) -> Future + Send + Sync + 'static,
 ) -> Items<Answer>
 where
     Item: Send + 'static,
@@ -159,11 +158,19 @@ where
 {
     let (sender, receiver) = mpsc::channel(ITEMS_IN_FLIGHT);
     tokio::spawn(async move {
-        while let Some(item) = items.next().await {
-            let answered = match item {
-                Ok(item) => Ok(answer(item).await),
-                Err(status) => Err(status),
+        loop {
+            let next = async {
+                match items.next().await {
+                    Some(Ok(item)) => Some(contained(answer(item)).await),
+                    Some(Err(status)) => Some(Err(status)),
+                    None => None,
+                }
             };
+            let answered = tokio::select! {
+                answered = next => answered,
+                () = sender.closed() => None,
+            };
+            let Some(answered) = answered else { break };
             let broken = answered.is_err();
             // A receiver that is gone is a caller that is gone.
             if sender.send(answered).await.is_err() || broken {
@@ -177,7 +184,7 @@ where
 /// The body of a streaming method: each item is answered by the method `$ask` of one call.
 macro_rules! answer_each {
     ($self:ident, $request:ident, $ask:ident, $item:ident, $answer:ident, $outcome:ident) => {{
-        let caller = Caller::of(&$request);
+        let caller = Caller::of_items(&$request);
         let service = $self.clone();
         let answer = move |item: proto::$item| {
             let (service, caller) = (service.clone(), caller.clone());

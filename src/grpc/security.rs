@@ -10,7 +10,7 @@ use crate::access::{FileError, Gate};
 use crate::app::App;
 use crate::config::Config;
 
-use super::access::AccessLayer;
+use super::access::Door;
 use super::incoming::{Certificates, Incoming};
 
 /// Between two looks at files that may have changed.
@@ -34,9 +34,9 @@ impl Security {
         Ok(Self { gate, certificates: certificates.map(Arc::new) })
     }
 
-    /// The layer that all calls pass.
-    pub(super) fn layer(&self, app: &App) -> AccessLayer {
-        AccessLayer::new(Arc::clone(&self.gate), Arc::clone(app.control()))
+    /// What all calls pass first.
+    pub(super) fn door(&self, app: &App) -> Door {
+        Door::new(Arc::clone(&self.gate), Arc::clone(app.control()))
     }
 
     /// The connections that come in on a listener.

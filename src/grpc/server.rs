@@ -5,20 +5,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
-use tower_layer::{Identity, Stack};
+use tonic_health::server::HealthReporter;
+use tower::Layer as _;
 
 use crate::access::FileError;
 use crate::app::App;
 
-use super::access::AccessLayer;
 use super::compression::{ENCODINGS, only_where_asked};
 use super::features::Features;
+use super::flow::{
+    ConnectionSettings, Connections, Flow, FlowLayer, InvalidProtos, Phase, serve_probe,
+};
 use super::inference::Inference;
+use super::info::ServerInfo;
 use super::models::Models;
 use super::predictions::Predictions;
 use super::proto::feature_service_server::FeatureServiceServer;
@@ -26,6 +33,7 @@ use super::proto::inference::grpc_inference_service_server::GrpcInferenceService
 use super::proto::model_service_server::ModelServiceServer;
 use super::proto::prediction_service_server::PredictionServiceServer;
 use super::proto::scoring_service_server::ScoringServiceServer;
+use super::proto::server_service_server::ServerServiceServer;
 use super::proto::training_service_server::TrainingServiceServer;
 use super::proto::transaction_service_server::TransactionServiceServer;
 use super::proto::{self};
@@ -34,20 +42,19 @@ use super::security::Security;
 use super::training::Trainings;
 use super::transactions::Transactions;
 
-// Windows and frame sizes at which large messages are measured fastest.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
-const FRAME: u32 = 1 << 20;
 /// Between two looks at aliases that another process may have moved.
 const REFRESH: Duration = Duration::from_secs(2);
+/// How long jobs may take to give themselves back when the server goes.
+const JOBS_STOP: Duration = Duration::from_secs(5);
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "patron.v1.TransactionService",
     "patron.v1.FeatureService",
     "patron.v1.TrainingService",
     "patron.v1.ModelService",
     "patron.v1.PredictionService",
     "patron.v1.ScoringService",
+    "patron.v1.ServerService",
     "inference.GRPCInferenceService",
 ];
 
@@ -56,44 +63,51 @@ const SERVICES: [&str; 7] = [
 pub struct Server {
     app: Arc<App>,
     security: Security,
+    flow: Flow,
     listener: TcpListener,
     address: SocketAddr,
+    probe: Option<(TcpListener, SocketAddr)>,
 }
 
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is taken or not this machine's.
-    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    #[error("cannot listen on {address}: {source}; choose another with {setting}")]
     Bind {
         /// The address.
         address: SocketAddr,
+        /// The setting that names it.
+        setting: &'static str,
         /// The operating system's words.
         source: std::io::Error,
     },
     /// A certificate or a file of credentials.
     #[error(transparent)]
     Security(#[from] FileError),
-    /// The transport ended.
-    #[error("the server broke off: {0}")]
-    Transport(#[from] tonic::transport::Error),
-    /// The protos in the program are damaged.
+    /// The protos in the program cannot be read.
+    #[error(transparent)]
+    Protos(#[from] InvalidProtos),
+    /// The protos in the program contradict each other.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
 impl Server {
-    /// Reads certificates and credentials and takes the configured address.
+    /// Reads certificates and credentials and takes the configured addresses.
     ///
     /// # Errors
-    /// When a file does not hold, or when the address is taken or not this machine's.
+    /// When a file does not hold, or when an address is taken or not this machine's.
     pub async fn bind(app: Arc<App>) -> Result<Self, ServeError> {
-        let security = Security::open(app.config())?;
-        let address = app.config().listen;
-        let fail = |source| ServeError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(fail)?;
-        let address = listener.local_addr().map_err(fail)?;
-        Ok(Self { app, security, listener, address })
+        let config = app.config();
+        let security = Security::open(config)?;
+        let flow = Flow::new(config, Arc::default())?;
+        let (listener, address) = listen(config.listen, "--listen").await?;
+        let probe = match config.metrics_listen {
+            Some(address) => Some(listen(address, "telemetry.metrics_listen").await?),
+            None => None,
+        };
+        Ok(Self { app, security, flow, listener, address, probe })
     }
 
     /// The address, with the port that was taken.
@@ -101,58 +115,96 @@ impl Server {
         self.address
     }
 
-    /// Works off jobs and answers calls until `shutdown`; then finishes the calls that were begun,
-    /// for as long as the configuration allows, and gives running jobs back to the queue.
+    /// The address of metrics and probes, with the port that was taken.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.probe.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Works off jobs and answers calls until `shutdown`. Then health says that the server goes;
+    /// after the drain delay nobody is let in any more, the calls that were begun may end for as
+    /// long as the configuration allows, and running jobs are given back to the queue.
     ///
     /// # Errors
-    /// When the transport breaks off.
+    /// When the protos in the program do not hold.
     pub async fn serve(
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let Self { app, security, listener, .. } = self;
+        let Self { app, security, flow, listener, probe, .. } = self;
         app.start_jobs(app.config().job_workers);
         let refresher = tokio::spawn(refresh(Arc::clone(&app)));
-        let (began, mut begun) = watch::channel(false);
-        let (router, health) = router(&app, security.layer(&app), begun.clone()).await?;
-        let stop = async move {
-            shutdown.await;
-            for service in SERVICES.iter().chain(&[""]) {
-                health.set_service_status(*service, ServingStatus::NotServing).await;
-            }
-            began.send_replace(true);
-        };
+        let probe = probe.map(|(listener, _)| {
+            tokio::spawn(serve_probe(listener, Arc::clone(&app), flow.clone()))
+        });
+        let (routes, health) = routes(&app, &flow).await?;
+        let settings = app.config().flow;
+        let connections = Connections::new(
+            ConnectionSettings { age: settings.connection_age, drain: settings.drain },
+            flow.phase(),
+        );
+        let door = security.door(&app);
         let incoming = security.incoming(listener, app.config());
         let _reloader = security.reload();
-        let serving = router.serve_with_incoming_shutdown(incoming, stop);
-        let drain = app.config().drain;
-        let limit = async move {
-            // An error means that the server ended by itself.
-            let _ = begun.wait_for(|begun| *begun).await;
-            tokio::time::sleep(drain).await;
-        };
-        let outcome = tokio::select! {
-            outcome = serving => outcome.map_err(ServeError::from),
-            () = limit => {
-                tracing::warn!("calls that were still open after the drain time are cut off");
-                Ok(())
-            }
-        };
+        let leaving = tokio::spawn(leave(shutdown, flow.clone(), health, Arc::clone(&app)));
+        let check = move |request: &mut Request<Body>| door.admit(request);
+        let service = FlowLayer::new(flow, check).layer(routes.prepare());
+        connections.serve(incoming, service).await;
         refresher.abort();
-        let stopped = tokio::task::spawn_blocking(move || app.stop_jobs()).await;
-        if let Err(error) = stopped {
-            tracing::error!(%error, "jobs were not stopped cleanly");
+        if let Some(probe) = probe {
+            probe.abort();
         }
-        outcome
+        match leaving.await {
+            Ok(jobs) => stopped(jobs).await,
+            Err(error) => tracing::error!(%error, "the server did not leave in order"),
+        }
+        Ok(())
     }
 }
 
-async fn router(
-    app: &Arc<App>,
-    access: AccessLayer,
-    stopping: watch::Receiver<bool>,
-) -> Result<(Router<Stack<AccessLayer, Identity>>, tonic_health::server::HealthReporter), ServeError>
-{
+async fn listen(
+    address: SocketAddr,
+    setting: &'static str,
+) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let fail = |source| ServeError::Bind { address, setting, source };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let address = listener.local_addr().map_err(fail)?;
+    Ok((listener, address))
+}
+
+/// Waits for `shutdown`, says that the server goes, and after a while lets it go. Gives the work of
+/// stopping the jobs.
+async fn leave(
+    shutdown: impl Future<Output = ()>,
+    flow: Flow,
+    health: HealthReporter,
+    app: Arc<App>,
+) -> JoinHandle<()> {
+    shutdown.await;
+    flow.enter(Phase::Leaving);
+    for service in SERVICES.iter().chain(&[""]) {
+        health.set_service_status(*service, ServingStatus::NotServing).await;
+    }
+    let settings = app.config().flow;
+    tracing::info!(
+        delay_seconds = settings.drain_delay.as_secs(),
+        drain_seconds = settings.drain.as_secs(),
+        "stopping"
+    );
+    sleep(settings.drain_delay).await;
+    flow.enter(Phase::Draining);
+    tokio::task::spawn_blocking(move || app.stop_jobs())
+}
+
+/// Waits for the jobs. One that does not stop is taken up by whoever starts next, as after a crash.
+async fn stopped(jobs: JoinHandle<()>) {
+    match timeout(JOBS_STOP, jobs).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "jobs were not stopped cleanly"),
+        Err(_) => tracing::warn!("jobs did not stop in time; they are left as after a crash"),
+    }
+}
+
+async fn routes(app: &Arc<App>, flow: &Flow) -> Result<(Routes, HealthReporter), ServeError> {
     let (limit, reflected) = (app.config().max_message_bytes, app.config().reflection);
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {
@@ -176,26 +228,21 @@ async fn router(
             )
         };
     }
-    let router = tonic::transport::Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(FRAME)
-        .http2_keepalive_interval(Some(Duration::from_secs(60)))
-        .layer(access)
-        .add_service(health_service)
-        .add_optional_service(reflected.then(|| reflection().build_v1()).transpose()?)
-        .add_optional_service(reflected.then(|| reflection().build_v1alpha()).transpose()?)
-        .add_service(service!(TransactionServiceServer, Transactions::new(Arc::clone(app))))
-        .add_service(service!(FeatureServiceServer, Features::new(Arc::clone(app))))
-        .add_service(service!(TrainingServiceServer, Trainings::new(Arc::clone(app))))
-        .add_service(service!(ModelServiceServer, Models::new(Arc::clone(app))))
-        .add_service(service!(PredictionServiceServer, Predictions::new(Arc::clone(app))))
-        .add_service(service!(ScoringServiceServer, Scorings::new(Arc::clone(app))))
-        .add_service(service!(
-            GrpcInferenceServiceServer,
-            Inference::new(Arc::clone(app), stopping)
-        ));
-    Ok((router, health))
+    let (app, flow) = (|| Arc::clone(app), || flow.clone());
+    let mut routes = Routes::new(health_service)
+        .add_service(service!(TransactionServiceServer, Transactions::new(app(), flow())))
+        .add_service(service!(FeatureServiceServer, Features::new(app(), flow())))
+        .add_service(service!(TrainingServiceServer, Trainings::new(app())))
+        .add_service(service!(ModelServiceServer, Models::new(app())))
+        .add_service(service!(PredictionServiceServer, Predictions::new(app(), flow())))
+        .add_service(service!(ScoringServiceServer, Scorings::new(app())))
+        .add_service(service!(ServerServiceServer, ServerInfo::new(app(), flow())))
+        .add_service(service!(GrpcInferenceServiceServer, Inference::new(app(), flow())));
+    if reflected {
+        routes =
+            routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    Ok((routes, health))
 }
 
 /// Follows aliases that a worker or another server moves.

@@ -225,6 +225,10 @@ pub(super) fn from_serving(error: &ServingError) -> Status {
         ServingError::Predict(error) => from_predict(error),
         ServingError::Repository(error) => from_repository(error),
         ServingError::Store(error) => from_store(error),
+        ServingError::DeadlineExceeded => {
+            status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)
+        }
+        ServingError::Cancelled => status(Code::Cancelled, "CANCELLED", message),
         ServingError::Time(_) => status(Code::DataLoss, "CORRUPT_DATA", message),
     }
 }

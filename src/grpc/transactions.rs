@@ -16,6 +16,7 @@ use crate::store::JobKind;
 use super::access::{audit_job, caller};
 use super::answered;
 use super::convert::{Page, check_request_id};
+use super::flow::Flow;
 use super::jobs::{self, ListOf, Watched};
 use super::proto::{self, transaction_service_server::TransactionService};
 
@@ -23,11 +24,12 @@ use super::proto::{self, transaction_service_server::TransactionService};
 #[derive(Clone, Debug)]
 pub(super) struct Transactions {
     app: Arc<App>,
+    flow: Flow,
 }
 
 impl Transactions {
-    pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub(super) fn new(app: Arc<App>, flow: Flow) -> Self {
+        Self { app, flow }
     }
 }
 
@@ -41,7 +43,8 @@ impl TransactionService for Transactions {
         &self,
         request: Request<Streaming<proto::IngestTransactionsRequest>>,
     ) -> Result<Response<Self::IngestTransactionsStream>, Status> {
-        Ok(Response::new(ingest::answer(Arc::clone(&self.app), request.into_inner())))
+        let (app, meters) = (Arc::clone(&self.app), Arc::clone(self.flow.meters()));
+        Ok(Response::new(ingest::answer(app, meters, request.into_inner())))
     }
 
     async fn import_transactions(

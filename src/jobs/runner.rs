@@ -20,6 +20,10 @@ const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Between two looks for jobs that another process queued.
 const POLL: Duration = Duration::from_millis(250);
 
+/// How far jobs step back behind requests; 0 is not at all, 19 is as far as it goes.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// How jobs are worked off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct JobSettings {
@@ -85,6 +89,7 @@ impl JobRunner {
 
 impl Shared {
     fn work(&self) {
+        step_back();
         while !self.stopping.load(Ordering::Relaxed) {
             if let Err(error) = self.recover().and_then(|()| self.claim_and_run()) {
                 tracing::error!(%error, "the job store failed; trying again");
@@ -241,6 +246,17 @@ fn span(stage: &str) -> (f64, f64) {
         "evaluate" | "dependence" => (0.88, 0.98),
         "register" => (0.98, 1.0),
         _ => (0.35, 0.85),
+    }
+}
+
+/// Lets requests go before jobs where both want a core: this thread, and those that it starts, get
+/// a smaller share. Jobs run as well where the system does not know such a thing.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS)
+    {
+        tracing::debug!(%error, "jobs run at the priority of requests");
     }
 }
 

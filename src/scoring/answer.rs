@@ -8,8 +8,8 @@ use arrow_schema::{DataType, Field};
 
 use crate::model::{Contribution, FittedModel, ModelKind};
 use crate::serving::{
-    Gathered, Note, Row, ServedModel, ServingError, answer_probabilities, answer_rfm,
-    answer_segments,
+    CallLimit, Explain, Gathered, Note, Row, ServedModel, ServingError, answer_probabilities,
+    answer_rfm, answer_segments,
 };
 
 /// The columns of a version, in the order of [`columns`].
@@ -49,7 +49,8 @@ pub(super) fn columns(
     gathered: &Gathered,
     explain: usize,
 ) -> Result<Vec<ArrayRef>, ServingError> {
-    let explain = reasons_of(served, explain);
+    let limit = CallLimit::default();
+    let explain = Explain { reasons: reasons_of(served, explain), limit: &limit };
     Ok(match served.manifest().kind {
         ModelKind::Segments => {
             let rows = answer_segments(served, gathered, explain)?;
@@ -67,7 +68,7 @@ pub(super) fn columns(
                 )),
                 numbers(&rows, |answer| answer.confidence),
             ];
-            with_common(columns, served, &rows, explain)
+            with_common(columns, served, &rows, explain.reasons)
         }
         ModelKind::Rfm => {
             let rows = answer_rfm(served, gathered, explain)?;
@@ -78,7 +79,7 @@ pub(super) fn columns(
             }
             let columns: Vec<ArrayRef> =
                 vec![Arc::new(segments.finish()), Arc::new(cells.finish())];
-            with_common(columns, served, &rows, explain)
+            with_common(columns, served, &rows, explain.reasons)
         }
         _ => {
             let rows = answer_probabilities(served, gathered, explain)?;
@@ -86,7 +87,7 @@ pub(super) fn columns(
                 numbers(&rows, |answer| answer.probability.probability),
                 numbers(&rows, |answer| answer.probability.percentile),
             ];
-            with_common(columns, served, &rows, explain)
+            with_common(columns, served, &rows, explain.reasons)
         }
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -22,19 +23,32 @@ const KEPT_ON_DEMAND: usize = 8;
 #[derive(Debug)]
 pub struct ServedModel {
     loaded: LoadedModel,
+    load_time: Duration,
     columns: OnceLock<ModelColumns>,
     statistics: InferenceStatistics,
     features: ArcSwapOption<(usize, Features)>,
 }
 
 impl ServedModel {
-    fn new(loaded: LoadedModel) -> Self {
-        Self {
+    fn load(
+        repository: &ModelRepository,
+        model: &ModelName,
+        version: Version,
+    ) -> Result<Self, RepositoryError> {
+        let begun = Instant::now();
+        let loaded = repository.load(model, version)?;
+        Ok(Self {
             loaded,
+            load_time: begun.elapsed(),
             columns: OnceLock::new(),
             statistics: InferenceStatistics::default(),
             features: ArcSwapOption::empty(),
-        }
+        })
+    }
+
+    /// How long it took to load and check.
+    pub fn load_time(&self) -> Duration {
+        self.load_time
     }
 
     /// The version as the repository loaded it.
@@ -288,10 +302,10 @@ impl ModelCatalog {
         {
             return Ok(Arc::clone(served));
         }
-        match self.repository.load(model, version) {
-            Ok(loaded) => {
+        match ServedModel::load(&self.repository, model, version) {
+            Ok(served) => {
                 tracing::info!(%model, version, "version loaded");
-                Ok(Arc::new(ServedModel::new(loaded)))
+                Ok(Arc::new(served))
             }
             Err(error) => Err(error.to_string()),
         }
@@ -307,7 +321,7 @@ impl ModelCatalog {
         if let Some(served) = found {
             return Ok(served);
         }
-        let served = Arc::new(ServedModel::new(self.repository.load(model, version)?));
+        let served = Arc::new(ServedModel::load(&self.repository, model, version)?);
         let mut kept = kept();
         if kept.len() >= KEPT_ON_DEMAND {
             kept.remove(0);

@@ -89,6 +89,12 @@ pub enum ServingError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The caller's deadline passed.
+    #[error("the deadline passed before the answer was there")]
+    DeadlineExceeded,
+    /// The caller went away.
+    #[error("the call was cancelled")]
+    Cancelled,
     /// The schema's time zone is not known here.
     #[error(transparent)]
     Time(#[from] InvalidTime),

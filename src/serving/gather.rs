@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::dataset::{FeatureMatrix, InputSchema, InvalidMatrix, Value};
 use crate::feature::{Features, Workspace};
-use crate::store::{AttributeJoin, Attributes, TransactionStore};
+use crate::store::{AttributeJoin, Attributes, Reader, TransactionStore};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, HistorySource, SymbolTable, Timestamp,
     TransactionLine,
 };
 
-use super::{ServedModel, ServingError};
+use super::{CallLimit, ServedModel, ServingError};
 
 /// What a caller asks about.
 #[derive(Clone, Debug)]
@@ -127,34 +127,40 @@ pub struct Gathered {
     pub last_lines: Vec<Option<Timestamp>>,
 }
 
-/// The vectors of `input` as of `as_of`.
+/// The vectors of `input` as of `as_of`, seen through `reader` where there is one.
 pub(super) fn gather(
     served: &ServedModel,
-    store: &TransactionStore,
+    (store, reader): (&TransactionStore, Option<Reader<'_>>),
     input: &Input,
     as_of: Timestamp,
+    limit: &CallLimit,
 ) -> Result<Gathered, ServingError> {
+    limit.check()?;
     match input {
-        Input::Customers(customers) => from_store(served, store, customers, as_of),
+        Input::Customers(customers) => {
+            let reader = reader.map_or_else(|| store.reader(), Ok)?;
+            from_store(served, reader, customers, as_of, limit)
+        }
         Input::Features(block) => from_block(served, block),
-        Input::Histories(histories) => from_lines(served, store, histories, as_of),
+        Input::Histories(histories) => from_lines(served, store, histories, as_of, limit),
         Input::Table(table) => served.gather_table(table),
     }
 }
 
 fn from_store(
     served: &ServedModel,
-    store: &TransactionStore,
+    mut reader: Reader<'_>,
     customers: &[CustomerId],
     as_of: Timestamp,
+    limit: &CallLimit,
 ) -> Result<Gathered, ServingError> {
-    let mut reader = store.reader()?;
     let bound = served.features(reader.symbols())?;
     let own = served.manifest().input_schema.as_ref();
     let attributes = own.map(|_| reader.attributes_of(customers)).transpose()?;
     let attributes = attributes.unwrap_or_default();
     let mut rows = Rows::new(&bound.1, own, &attributes, customers.len());
-    for customer in customers {
+    for (row, customer) in customers.iter().enumerate() {
+        limit.check_row(row)?;
         let history = reader.history(customer)?;
         rows.push(Some(customer), &history, as_of, RowSource::History);
     }
@@ -166,6 +172,7 @@ fn from_lines(
     store: &TransactionStore,
     histories: &[Vec<TransactionLine>],
     as_of: Timestamp,
+    limit: &CallLimit,
 ) -> Result<Gathered, ServingError> {
     let mut symbols = SymbolTable::default();
     let mut compact = |line: &TransactionLine| {
@@ -180,7 +187,8 @@ fn from_lines(
     // A history that is made up has no attributes: all of them are missing.
     let nothing = Attributes::default();
     let mut rows = Rows::new(&features, own, &nothing, histories.len());
-    for history in &histories {
+    for (row, history) in histories.iter().enumerate() {
+        limit.check_row(row)?;
         rows.push(None, history, as_of, RowSource::WhatIf);
     }
     rows.finish()

@@ -13,7 +13,9 @@ use crate::training::data_as_of;
 use crate::transaction::Timestamp;
 
 use super::gather::gather;
-use super::{Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError};
+use super::{
+    CallLimit, Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError,
+};
 
 /// What "now" is when a request names no as-of date.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -92,12 +94,19 @@ pub struct Predictor {
     store: Arc<TransactionStore>,
     catalog: Arc<ModelCatalog>,
     rule: AsOfRule,
+    limit: CallLimit,
 }
 
 impl Predictor {
     /// A predictor over a store and a catalog.
     pub fn new(store: Arc<TransactionStore>, catalog: Arc<ModelCatalog>, rule: AsOfRule) -> Self {
-        Self { store, catalog, rule }
+        Self { store, catalog, rule, limit: CallLimit::default() }
+    }
+
+    /// The same predictor for one call, whose work ends early at a limit.
+    pub fn within(&self, limit: CallLimit) -> Self {
+        let Self { store, catalog, rule, limit: _ } = self;
+        Self { store: Arc::clone(store), catalog: Arc::clone(catalog), rule: *rule, limit }
     }
 
     /// The catalog it answers from.
@@ -189,7 +198,7 @@ impl Predictor {
     ) -> Result<(Gathered, Arc<ServedModel>, Timestamp), ServingError> {
         let served = self.catalog.resolve(&question.model, &question.selector)?;
         let as_of = self.as_of(question.as_of)?;
-        let gathered = gather(&served, &self.store, &question.input, as_of)?;
+        let gathered = gather(&served, (&self.store, None), &question.input, as_of, &self.limit)?;
         Ok((gathered, served, as_of))
     }
 
@@ -197,36 +206,50 @@ impl Predictor {
         &self,
         kind: ModelKind,
         question: &Question,
-        predict: impl Fn(&ServedModel, &Gathered, usize) -> Result<Vec<Row<T>>, ServingError>,
+        predict: impl Fn(&ServedModel, &Gathered, Explain<'_>) -> Result<Vec<Row<T>>, ServingError>,
     ) -> Result<Answers<T>, ServingError> {
         let served = self.resolve(kind, &question.model, &question.selector)?;
-        let newest_line = match &question.input {
-            Input::Customers(_) | Input::Histories(_) => self.newest_line()?,
-            // What the caller has does not depend on what is stored.
+        // One look at the store: a line is seen by the whole answer or not at all. What the caller
+        // brings whole does not depend on what is stored.
+        let reader = match &question.input {
+            Input::Customers(_) | Input::Histories(_) => Some(self.store.reader()?),
             Input::Features(_) | Input::Table(_) => None,
         };
+        let newest_line = reader.as_ref().and_then(|reader| reader.summary().last_occurred_at);
         let as_of = self.settle(question.as_of, newest_line);
         let mut inference = served.statistics().begin(Instant::now());
-        let gathered = gather(&served, &self.store, &question.input, as_of)?;
+        let stored = (&*self.store, reader);
+        let gathered = gather(&served, stored, &question.input, as_of, &self.limit)?;
         inference.input_done();
-        let rows = predict(&served, &gathered, question.explain)?;
+        self.limit.check()?;
+        let explain = Explain { reasons: question.explain, limit: &self.limit };
+        let rows = predict(&served, &gathered, explain)?;
         inference.infer_done();
         inference.succeed(rows.len());
         Ok(Answers { served, as_of, newest_line, rows })
     }
 }
 
+/// How many reasons per row, and until when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Explain<'a> {
+    /// Reasons of each row, at most.
+    pub(crate) reasons: usize,
+    /// When nobody waits for them any more.
+    pub(crate) limit: &'a CallLimit,
+}
+
 /// Probabilities of churn or purchase of vectors that were gathered for `served`.
 pub(crate) fn answer_probabilities(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
 ) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
     let matrix = &gathered.matrix;
     let model = served.model().classifier();
     let model = model.ok_or_else(|| wrong_kind(served, ModelKind::Churn))?;
     let (answers, prior) = (model.predict(matrix)?, model.prior());
-    let reasons = |row: &[f32]| model.explain(row, explain);
+    let reasons = |row: &[f32]| model.explain(row, explain.reasons);
     let complete = |source, probability| match source {
         RowSource::Prior => ProbabilityAnswer {
             probability: Probability {
@@ -238,14 +261,14 @@ pub(crate) fn answer_probabilities(
         },
         _ => ProbabilityAnswer { probability, prior: None },
     };
-    Ok(rows(served, gathered, explain, answers, reasons, complete))
+    rows(served, gathered, explain, answers, reasons, complete)
 }
 
 /// The segments of vectors that were gathered for `served`.
 pub(crate) fn answer_segments(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
 ) -> Result<Vec<Row<SegmentAssignment>>, ServingError> {
     let FittedModel::Segments(model) = served.model() else {
         return Err(wrong_kind(served, ModelKind::Segments));
@@ -261,32 +284,32 @@ pub(crate) fn answer_segments(
         },
         _ => answer,
     };
-    let reasons = |row: &[f32]| model.explain(row, explain);
-    Ok(rows(served, gathered, explain, answers, reasons, complete))
+    let reasons = |row: &[f32]| model.explain(row, explain.reasons);
+    rows(served, gathered, explain, answers, reasons, complete)
 }
 
 /// The scores of vectors that were gathered for `served`.
 pub(crate) fn answer_rfm(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
 ) -> Result<Vec<Row<Option<RfmAssignment>>>, ServingError> {
     let FittedModel::Rfm(model) = served.model() else {
         return Err(wrong_kind(served, ModelKind::Rfm));
     };
     let answers = model.predict(&gathered.matrix)?;
     let complete = |source, answer| (source != RowSource::Prior).then_some(answer);
-    Ok(rows(served, gathered, explain, answers, |_| Vec::new(), complete))
+    rows(served, gathered, explain, answers, |_| Vec::new(), complete)
 }
 
 fn rows<A, T>(
     served: &ServedModel,
     gathered: &Gathered,
-    explain: usize,
+    explain: Explain<'_>,
     answers: Vec<A>,
     reasons: impl Fn(&[f32]) -> Vec<Contribution>,
     complete: impl Fn(RowSource, A) -> T,
-) -> Vec<Row<T>> {
+) -> Result<Vec<Row<T>>, ServingError> {
     let active_days = served.manifest().active_days;
     let recency = gathered.matrix.column_index("recency_days");
     let known = gathered.sources.iter().zip(&gathered.last_lines);
@@ -295,16 +318,17 @@ fn rows<A, T>(
         .zip(known)
         .enumerate()
         .map(|(index, (answer, (source, last_line)))| {
+            explain.limit.check_row(index)?;
             let values = gathered.matrix.row(index);
             let note = note(*source, recency.and_then(|at| values.get(at)), active_days);
-            let explained = explain > 0 && *source != RowSource::Prior;
-            Row {
+            let explained = explain.reasons > 0 && *source != RowSource::Prior;
+            Ok(Row {
                 source: *source,
                 last_line: *last_line,
                 answer: complete(*source, answer),
                 reasons: if explained { reasons(values) } else { Vec::new() },
                 note,
-            }
+            })
         })
         .collect()
 }

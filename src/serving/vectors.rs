@@ -4,8 +4,10 @@ use crate::dataset::InputColumn;
 use crate::model::{FittedModel, RfmAssignment, SegmentAssignment};
 
 use super::gather::from_block;
-use super::predictor::{answer_probabilities, answer_rfm, answer_segments};
-use super::{FeatureRows, Gathered, ProbabilityAnswer, Row, ServedModel, ServingError, TableRows};
+use super::predictor::{Explain, answer_probabilities, answer_rfm, answer_segments};
+use super::{
+    CallLimit, FeatureRows, Gathered, ProbabilityAnswer, Row, ServedModel, ServingError, TableRows,
+};
 
 /// Rows that the caller brings whole.
 #[derive(Clone, Debug)]
@@ -76,19 +78,25 @@ impl ServedModel {
         }
     }
 
-    /// The answers to vectors that [`ServedModel::take`] made.
+    /// The answers to vectors that [`ServedModel::take`] made, unless nobody waits for them.
     ///
     /// # Errors
     /// When they are not the model's, or the model takes no vectors.
-    pub fn answer(&self, gathered: &Gathered) -> Result<VectorAnswers, ServingError> {
+    pub fn answer(
+        &self,
+        gathered: &Gathered,
+        limit: &CallLimit,
+    ) -> Result<VectorAnswers, ServingError> {
+        limit.check()?;
+        let explain = Explain { reasons: 0, limit };
         match self.model() {
             FittedModel::Churn(_) | FittedModel::Propensity(_) => {
-                answer_probabilities(self, gathered, 0).map(VectorAnswers::Probabilities)
+                answer_probabilities(self, gathered, explain).map(VectorAnswers::Probabilities)
             }
             FittedModel::Segments(_) => {
-                answer_segments(self, gathered, 0).map(VectorAnswers::Segments)
+                answer_segments(self, gathered, explain).map(VectorAnswers::Segments)
             }
-            FittedModel::Rfm(_) => answer_rfm(self, gathered, 0).map(VectorAnswers::Rfm),
+            FittedModel::Rfm(_) => answer_rfm(self, gathered, explain).map(VectorAnswers::Rfm),
             FittedModel::Forecast(_) => Err(self.takes_no_vectors()),
         }
     }

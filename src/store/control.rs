@@ -1,5 +1,7 @@
 //! Jobs and the audit trail. A job row is the only state of a job: any process can pick it up.
 
+mod figures;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::transaction::Timestamp;
 
+pub use self::figures::{EndedJob, JobCount};
 use super::StoreError;
 use super::audit::{AuditEntry, Change};
 use super::database::Database;

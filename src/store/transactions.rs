@@ -99,6 +99,11 @@ impl TransactionStore {
         Self { cache: HistoryCache::new(bytes), ..self }
     }
 
+    /// Memory of the lines that are not packed yet, in bytes.
+    pub fn tail_bytes(&self) -> usize {
+        self.tails.newest().bytes()
+    }
+
     /// The shop's clock.
     pub fn clock(&self) -> &ShopClock {
         &self.clock

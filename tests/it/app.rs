@@ -14,6 +14,7 @@ use patron::grpc::proto::inference::grpc_inference_service_client::GrpcInference
 use patron::grpc::proto::model_service_client::ModelServiceClient;
 use patron::grpc::proto::prediction_service_client::PredictionServiceClient;
 use patron::grpc::proto::scoring_service_client::ScoringServiceClient;
+use patron::grpc::proto::server_service_client::ServerServiceClient;
 use patron::grpc::proto::training_service_client::TrainingServiceClient;
 use patron::grpc::proto::transaction_service_client::TransactionServiceClient;
 use patron::grpc::proto::*;
@@ -33,6 +34,8 @@ pub(crate) struct TestApp {
     directory: TempDir,
     settings: Vec<(&'static str, String)>,
     clients: Clients,
+    /// Where metrics and probes are, when the settings say so.
+    pub(crate) metrics: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), ServeError>>,
 }
@@ -73,19 +76,19 @@ impl TestApp {
 
     async fn start(directory: TempDir, settings: Vec<(&'static str, String)>) -> Self {
         let server = bind(directory.path(), &settings).await;
-        let address = server.local_addr();
+        let (address, metrics) = (server.local_addr(), server.metrics_addr());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.serve(async {
             // A dropped sender means the same: the test is over.
             let _ = stopped.await;
         }));
         let clients = Clients::connect(address).await;
-        Self { directory, settings, clients, stop, serving }
+        Self { directory, settings, clients, metrics, stop, serving }
     }
 
     /// Stops gracefully and gives the directories back.
     pub(crate) async fn shutdown(self) -> (TempDir, Vec<(&'static str, String)>) {
-        let Self { directory, settings, clients, stop, serving } = self;
+        let Self { directory, settings, clients, stop, serving, .. } = self;
         drop(clients);
         stop.send(()).unwrap();
         timeout(PATIENCE, serving).await.expect("the server stops").unwrap().unwrap();
@@ -198,6 +201,7 @@ clients! {
     predictions: PredictionServiceClient,
     scorings: ScoringServiceClient,
     inference: GrpcInferenceServiceClient,
+    server: ServerServiceClient,
 }
 
 /// Watches a job until its stream ends and gives the last state.

@@ -281,6 +281,8 @@ async fn no_method_is_missing_from_the_table() {
         .iter()
         .filter(|file| file.package() == "patron.v1")
         .flat_map(|file| &file.service)
+        // What takes nothing cannot be asked wrongly.
+        .filter(|service| service.name() != "ServerService")
         .flat_map(|service| {
             service.method.iter().map(|method| format!("{}/{}", service.name(), method.name()))
         })

@@ -17,12 +17,13 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use crate::app::{PATIENCE, TestApp, churn_of, customer_ids};
 use crate::fixture::{small_shop, small_shop_server};
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "inference.GRPCInferenceService",
     "patron.v1.FeatureService",
     "patron.v1.ModelService",
     "patron.v1.PredictionService",
     "patron.v1.ScoringService",
+    "patron.v1.ServerService",
     "patron.v1.TrainingService",
     "patron.v1.TransactionService",
 ];

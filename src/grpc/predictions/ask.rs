@@ -6,7 +6,6 @@ use crate::model::ModelKind;
 use crate::serving::{self, Question};
 use crate::transaction::CustomerId;
 
-use crate::grpc::access::Caller;
 use crate::grpc::convert::{
     check_rows, feature_rows, line, model_name, selector, table_rows, time,
 };
@@ -15,7 +14,6 @@ use crate::grpc::status::{from_customer_id, from_line, invalid_field, rpc_status
 
 /// What all predict requests about customers have.
 pub(super) struct Head {
-    pub(super) caller: Caller,
     pub(super) model: String,
     pub(super) selector: Option<proto::ModelSelector>,
     pub(super) input: Option<Input>,
@@ -53,7 +51,6 @@ input_from!(predict_propensity_request, Table);
 
 /// A question about the rows that hold, and the rows that do not.
 pub(super) struct Asked {
-    pub(super) caller: Caller,
     pub(super) question: Question,
     /// Rows of the request.
     pub(super) rows: usize,
@@ -64,7 +61,7 @@ pub(super) struct Asked {
 
 /// Checks a request; a row that does not hold is left out and told of.
 pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Asked, Status> {
-    let Head { caller, model, selector: wire_selector, input, as_of, explain } = head;
+    let Head { model, selector: wire_selector, input, as_of, explain } = head;
     let missing = || {
         invalid_field("input", "expected customer_ids, features, histories or a table, found none")
     };
@@ -84,7 +81,6 @@ pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Aske
             (rows.rows, (0..rows.rows).collect(), Vec::new(), serving::Input::Features(rows))
         }
     };
-    caller.charge(rows)?;
     let question = Question {
         model: model_name(&model, default)?,
         selector: selector(wire_selector)?,
@@ -92,7 +88,7 @@ pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Aske
         as_of: as_of.as_ref().map(time),
         explain: explain as usize,
     };
-    Ok(Asked { caller, question, rows, kept, errors })
+    Ok(Asked { question, rows, kept, errors })
 }
 
 type Rows = (usize, Vec<usize>, Vec<proto::RowError>, serving::Input);

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use tonic::Status;
 
-use crate::app::App;
 use crate::dataset::{Frequency, SeriesKey};
 use crate::model::{
     FittedModel, ForecastModel, ForecastQuery, Interval, IntervalSource, Model, ModelKind,
@@ -15,7 +14,7 @@ use crate::training::{Measure, Recipe};
 use crate::transaction::ShopClock;
 
 use super::answer::served_by;
-use crate::grpc::access::Caller;
+use super::work::Work;
 use crate::grpc::convert::{
     MOST_ROWS, model_name, selector, series_key, wire_series_key, wire_time,
 };
@@ -30,10 +29,10 @@ const MOST_SUMS: usize = 1_000;
 
 /// Answers one forecast request.
 pub(super) fn answer(
-    app: &App,
+    work: &Work,
     request: proto::ForecastRequest,
-    caller: &Caller,
 ) -> Result<proto::ForecastResponse, Status> {
+    let (app, begun) = (&work.app, Instant::now());
     let proto::ForecastRequest {
         model,
         selector: wire_selector,
@@ -50,7 +49,7 @@ pub(super) fn answer(
     let FittedModel::Forecast(fitted) = served.model() else {
         return Err(invalid("WRONG_MODEL_KIND", "model", "expected a forecast model"));
     };
-    let mut inference = served.statistics().begin(Instant::now());
+    let mut inference = served.statistics().begin(begun);
     let levels = check_levels(levels)?;
     let horizon = horizon.map_or(fitted.horizon(), |horizon| horizon as usize);
     let known: Vec<SeriesKey> = fitted.keys().into_iter().cloned().collect();
@@ -65,7 +64,7 @@ pub(super) fn answer(
     let summed: usize = sums.iter().map(|sum| sum.series.len()).sum();
     let asked_for = asked.len().saturating_add(summed);
     check_size(asked_for, horizon, levels.len())?;
-    caller.charge(asked_for)?;
+    work.caller.charge(asked_for)?;
     let sums = sum_up((fitted, &known), sums, horizon, &levels)?;
     let (found, errors) = split_known(&asked, &known);
     inference.input_done();
@@ -79,13 +78,14 @@ pub(super) fn answer(
     };
     inference.infer_done();
     inference.succeed(answered.len());
+    work.answered(&served, answered.len(), begun);
     let clock = app.store().clock();
     let starts = fitted.frequency();
     let manifest = served.manifest();
     let seen = starts.start_of(fitted.end_period(), clock);
     let newest_line = app.predictor().newest_line().map_err(fail)?;
     Ok(proto::ForecastResponse {
-        served_by: Some(served_by(manifest, Some(seen), newest_line, caller.request_id())),
+        served_by: Some(served_by(manifest, Some(seen), newest_line, work.caller.request_id())),
         period_starts: period_starts(starts, fitted.end_period(), horizon, clock),
         series: in_order(&asked, &answered),
         errors,

@@ -18,6 +18,7 @@ use crate::grpc::convert::{check_rows, line};
 use crate::grpc::proto;
 use crate::grpc::status::{from_store, invalid_field};
 use crate::ingest::{CheckedChunk, ChunkOutcome, StreamIngest};
+use crate::telemetry::Meters;
 
 /// Chunks that are checked and wait to be stored, and acknowledgements that wait for the sender.
 const CHUNKS_IN_FLIGHT: usize = 4;
@@ -27,11 +28,15 @@ type Ack = Result<proto::IngestTransactionsResponse, Status>;
 type Acks = Pin<Box<dyn Stream<Item = Ack> + Send>>;
 
 /// Stores the chunks of a stream one after the other.
-pub(super) fn answer(app: Arc<App>, chunks: Streaming<proto::IngestTransactionsRequest>) -> Acks {
+pub(super) fn answer(
+    app: Arc<App>,
+    meters: Arc<Meters>,
+    chunks: Streaming<proto::IngestTransactionsRequest>,
+) -> Acks {
     let (checked, to_store) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let (acks, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
     tokio::spawn(check_all(Arc::clone(&app), chunks, checked));
-    tokio::spawn(store_all(app, to_store, acks));
+    tokio::spawn(store_all((app, meters), to_store, acks));
     Box::pin(ReceiverStream::new(receiver))
 }
 
@@ -65,7 +70,11 @@ async fn check_all(
 
 /// Ends when there are no more chunks, when the store fails, or when the sender is gone. All chunks
 /// that wait are stored in one commit.
-async fn store_all(app: Arc<App>, mut checked: Receiver<Checked>, acks: Sender<Ack>) {
+async fn store_all(
+    (app, meters): (Arc<App>, Arc<Meters>),
+    mut checked: Receiver<Checked>,
+    acks: Sender<Ack>,
+) {
     let mut waiting = Vec::with_capacity(CHUNKS_IN_FLIGHT);
     while checked.recv_many(&mut waiting, CHUNKS_IN_FLIGHT).await > 0 {
         // A chunk that was refused as a whole is the last one.
@@ -77,6 +86,7 @@ async fn store_all(app: Arc<App>, mut checked: Receiver<Checked>, acks: Sender<A
         });
         let answers: Vec<Ack> = match stored.await {
             Ok(outcomes) => {
+                outcomes.iter().for_each(|outcome| count(&meters, outcome));
                 let acks = ids.into_iter().zip(outcomes);
                 acks.map(|(id, outcome)| Ok(acknowledge(id, outcome))).collect()
             }
@@ -90,6 +100,14 @@ async fn store_all(app: Arc<App>, mut checked: Receiver<Checked>, acks: Sender<A
             }
         }
     }
+}
+
+fn count(meters: &Meters, outcome: &ChunkOutcome) {
+    let ChunkOutcome { accepted, duplicates, corrected, refusals } = outcome;
+    meters.ingested("accepted", u64::from(*accepted));
+    meters.ingested("duplicate", u64::from(*duplicates));
+    meters.ingested("corrected", u64::from(*corrected));
+    meters.ingested("refused", refusals.len() as u64);
 }
 
 fn check(

@@ -1,0 +1,118 @@
+//! How calls flow: who is let in, for how long, and what is counted of them.
+//!
+//! A call comes over a connection ([`connections`]), passes one layer ([`layer`]) and reaches its
+//! service. The layer holds what is true of every method; what only a service knows, how many
+//! rows a call has, it tells to [`Flow`] by its [`Caller`].
+
+mod admission;
+mod body;
+mod call;
+mod caller;
+mod connections;
+mod deadline;
+mod heard;
+mod incident;
+mod layer;
+mod method;
+mod oversize;
+mod probe;
+mod seat;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tonic::Status;
+
+use crate::config::Config;
+use crate::telemetry::Meters;
+
+use self::admission::Admission;
+pub(super) use self::admission::{Rows, Slot};
+pub(super) use self::caller::Caller;
+pub(super) use self::connections::{ConnectionSettings, Connections, HEADER_LIST, STREAMS};
+pub(super) use self::incident::{contained, incident};
+pub(super) use self::layer::FlowLayer;
+pub use self::method::InvalidProtos;
+pub(super) use self::method::Methods;
+pub(super) use self::probe::serve as serve_probe;
+use self::state::Counted;
+
+/// What all calls to a server share.
+#[derive(Clone, Debug)]
+pub(super) struct Flow(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    admission: Admission,
+    meters: Arc<Meters>,
+    methods: Methods,
+    max_call: Duration,
+    max_message_bytes: usize,
+    phase: watch::Sender<Phase>,
+    counted: Counted,
+}
+
+/// Where a server is in its life.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// It takes calls.
+    Serving,
+    /// It takes calls, but says that it will go.
+    Leaving,
+    /// It takes no connections, and ends calls that have no end of their own.
+    Draining,
+}
+
+impl Flow {
+    /// A flow by the configuration, for the methods of the protos.
+    pub(super) fn new(config: &Config, meters: Arc<Meters>) -> Result<Self, InvalidProtos> {
+        let settings = &config.flow;
+        Ok(Self(Arc::new(Inner {
+            admission: Admission::new(settings.max_calls, settings.max_rows),
+            methods: Methods::of_protos(&meters)?,
+            meters,
+            max_call: settings.max_call,
+            max_message_bytes: config.max_message_bytes,
+            phase: watch::Sender::new(Phase::Serving),
+            counted: Counted::from_now(),
+        })))
+    }
+
+    pub(super) fn meters(&self) -> &Arc<Meters> {
+        &self.0.meters
+    }
+
+    pub(super) fn methods(&self) -> &Methods {
+        &self.0.methods
+    }
+
+    /// Moves on in the life of the server.
+    pub(super) fn enter(&self, phase: Phase) {
+        self.0.phase.send_replace(phase);
+    }
+
+    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+        self.0.phase.subscribe()
+    }
+
+    /// Lets the rows of a call in: a call of its own is refused where there are too many at work,
+    /// an item of a stream waits, and with it its sender.
+    pub(super) async fn admit(&self, rows: usize, caller: &Caller) -> Result<Rows, Status> {
+        let admission = &self.0.admission;
+        if caller.waits {
+            caller.in_time(admission.wait_for_rows(rows)).await
+        } else {
+            admission.try_rows(rows)
+        }
+    }
+
+    /// Waits for a core on which to answer many rows.
+    pub(super) async fn core(&self, caller: &Caller) -> Result<Slot, Status> {
+        caller.in_time(self.0.admission.core()).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Figures of all jobs, for those who watch the server.
+
+use std::time::Duration;
+
+use rusqlite::{Row, params};
+
+use crate::transaction::Timestamp;
+
+use super::{ControlStore, JobKind, JobState, StoreError};
+
+/// How many jobs there are of a kind in a state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct JobCount {
+    /// What they do.
+    pub kind: JobKind,
+    /// Where they stand.
+    pub state: JobState,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// A job that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedJob {
+    /// What it did.
+    pub kind: JobKind,
+    /// How it ended.
+    pub state: JobState,
+    /// How long its last attempt took; zero where it never began.
+    pub took: Duration,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// What it gave, where it succeeded.
+    pub result: Option<String>,
+}
+
+impl ControlStore {
+    /// Counts all jobs, whichever process runs them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn job_counts(&self) -> Result<Vec<JobCount>, StoreError> {
+        self.write(|connection| {
+            let mut select = connection
+                .prepare_cached("SELECT kind, state, count(*) FROM job GROUP BY kind, state")?;
+            let count = |row: &Row<'_>| {
+                let count = row.get::<_, i64>(2)?.unsigned_abs();
+                let (kind, state): (String, String) = (row.get(0)?, row.get(1)?);
+                let known = JobKind::parse(&kind).zip(JobState::parse(&state));
+                Ok(known.map(|(kind, state)| JobCount { kind, state, count }))
+            };
+            // What a newer program may have queued is not ours to count.
+            Ok(select
+                .query_map([], count)?
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+                .collect())
+        })
+    }
+
+    /// The jobs that ended after an instant, in the order of their ends.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn jobs_ended_after(&self, instant: Timestamp) -> Result<Vec<EndedJob>, StoreError> {
+        self.write(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT kind, state, started_at, ended_at, result FROM job
+                 WHERE ended_at > ?1 ORDER BY ended_at",
+            )?;
+            let ended = select.query_map(params![instant.micros()], read_ended)?;
+            Ok(ended.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        })
+    }
+}
+
+fn read_ended(row: &Row<'_>) -> rusqlite::Result<Option<EndedJob>> {
+    let (kind, state): (String, String) = (row.get(0)?, row.get(1)?);
+    let (started, ended): (Option<i64>, i64) = (row.get(2)?, row.get(3)?);
+    let took = started.map_or(0, |started| ended.saturating_sub(started).max(0));
+    let Some((kind, state)) = JobKind::parse(&kind).zip(JobState::parse(&state)) else {
+        return Ok(None);
+    };
+    Ok(Some(EndedJob {
+        kind,
+        state,
+        took: Duration::from_micros(took.unsigned_abs()),
+        ended_at: Timestamp::from_micros(ended),
+        result: row.get(4)?,
+    }))
+}

@@ -166,3 +166,7 @@ mod feature_example;
 /// Model files of earlier programs, and files that are none.
 #[path = "it/formats.rs"]
 mod formats;
+
+/// What is shipped to run the server with: dashboard, alerts, configuration.
+#[path = "it/deploy.rs"]
+mod deploy;

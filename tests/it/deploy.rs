@@ -5,44 +5,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Every metric that `/metrics` has, as Prometheus stores it.
-const METRICS: &[&str] = &[
-    "grpc_server_started_total",
-    "grpc_server_handled_total",
-    "grpc_server_handling_seconds_bucket",
-    "grpc_server_handling_seconds_sum",
-    "grpc_server_handling_seconds_count",
-    "grpc_server_msg_received_total",
-    "grpc_server_msg_sent_total",
-    "patron_predict_rows_total",
-    "patron_inference_seconds_bucket",
-    "patron_inference_seconds_sum",
-    "patron_inference_seconds_count",
-    "patron_queue_seconds_bucket",
-    "patron_queue_seconds_sum",
-    "patron_queue_seconds_count",
-    "patron_inflight_calls",
-    "patron_inflight_rows",
-    "patron_rejected_total",
-    "patron_panics_total",
-    "patron_model_loaded",
-    "patron_model_load_seconds",
-    "patron_feature_age_seconds",
-    "patron_jobs",
-    "patron_job_seconds_bucket",
-    "patron_job_seconds_sum",
-    "patron_job_seconds_count",
-    "patron_ingest_lines_total",
-    "patron_store_tail_bytes",
-    "patron_build_info",
-];
+use patron::config::{Config, RawConfig};
+
+use crate::meters::NAMES;
 
 #[test]
 fn dashboard_and_alerts_name_only_metrics_that_there_are() {
     let named = named_metrics();
-    assert!(named.len() > METRICS.len() / 2, "{named:?}");
-    let unknown: Vec<&String> =
-        named.iter().filter(|name| !METRICS.contains(&name.as_str())).collect();
+    assert!(named.len() > NAMES.len() / 2, "{named:?}");
+    let is_known = |name: &str| {
+        let mut ends = ["", "_bucket", "_sum", "_count"].into_iter();
+        ends.any(|end| name.strip_suffix(end).is_some_and(|base| NAMES.contains(&base)))
+    };
+    let unknown: Vec<&String> = named.iter().filter(|name| !is_known(name)).collect();
     assert!(unknown.is_empty(), "no such metrics: {unknown:?}");
 }
 
@@ -70,6 +45,17 @@ fn the_config_map_is_the_sample_configuration() {
         inside.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
     let sample = deployed("patron.toml");
     assert_eq!(inside, sample.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_sample_configuration_holds() {
+    let sample = deployed("patron.toml");
+    let raw = RawConfig::read(Some(("patron.toml", &sample)), |_| None);
+    let config = Config::check(&raw).unwrap();
+    assert_eq!(config.listen.port(), 50_051);
+    assert!(config.metrics_listen.is_some() && config.tls.is_some());
+    let misspelt = sample.replace("drain_seconds", "drain_second");
+    assert!(Config::check(&RawConfig::read(Some(("patron.toml", &misspelt)), |_| None)).is_err());
 }
 
 fn root() -> &'static Path {

@@ -35,7 +35,8 @@ fn value(text: &str, series: &str) -> f64 {
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
-const NAMES: [&str; 20] = [
+/// Every metric that `/metrics` has; histograms without what they end with.
+pub(crate) const NAMES: [&str; 20] = [
     "grpc_server_started_total",
     "grpc_server_handled_total",
     "grpc_server_handling_seconds",

@@ -134,6 +134,7 @@ async fn a_role_opens_its_methods_and_no_other() {
       Health/Watch
       ServerReflection/ServerReflectionInfo
       ServerReflection/ServerReflectionInfo
+      ServerService/GetServerInfo
     read admin:
       FeatureService/BatchGetFeatures
       FeatureService/ListFeatures

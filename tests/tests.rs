@@ -139,6 +139,10 @@ mod limits;
 #[path = "it/meters.rs"]
 mod meters;
 
+/// Traces, as a collector receives them.
+#[path = "it/traces.rs"]
+mod traces;
+
 /// Many questions at once, while models change.
 #[path = "it/load.rs"]
 mod load;

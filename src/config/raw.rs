@@ -184,6 +184,16 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         meaning: "address and port of /metrics for Prometheus, /healthz and /readyz, over HTTP without credentials; empty switches them off",
     },
+    Setting {
+        key: "telemetry.traces_endpoint",
+        default: "",
+        meaning: "address of a collector that takes traces by OTLP over gRPC, http://127.0.0.1:4317 for example; empty records none",
+    },
+    Setting {
+        key: "telemetry.traces_ratio",
+        default: "1",
+        meaning: "share of the traces that begin here, 0 to 1; those of a caller go on as the caller decided",
+    },
     Setting { key: "log.filter", default: "info", meaning: "what is logged, as in RUST_LOG" },
     Setting { key: "log.format", default: "text", meaning: "text or json" },
 ];

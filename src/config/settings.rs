@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::access::AccessSettings;
-use crate::telemetry::{LogFilter, LogFormat};
+use crate::telemetry::{LogFilter, LogFormat, TraceSettings};
 use crate::transaction::ShopClock;
 
 use super::flow::FlowConfig;
@@ -39,6 +39,8 @@ pub struct Config {
     pub flow: FlowConfig,
     /// Where metrics and probes are served; `None` for nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where traces are sent; `None` for nowhere.
+    pub traces: Option<TraceSettings>,
     /// The as-of date of requests that name none.
     pub as_of: AsOfSetting,
     /// Memory for lines that are not packed yet, in bytes.
@@ -122,6 +124,7 @@ impl Config {
             "an address such as 127.0.0.1:9464, or nothing",
             optional_address,
         );
+        let traces = trace_settings(check);
         let as_of = check.parse("serving.as_of", "now or latest", as_of);
         let tail = check.number("store.tail_mib", 1, 65_536);
         let cache = check.number("store.cache_mib", 0, 65_536);
@@ -144,6 +147,7 @@ impl Config {
             max_message_bytes: bytes? as usize,
             flow: flow?,
             metrics_listen: metrics?,
+            traces: traces?,
             as_of: as_of?,
             tail_bytes: (tail? as usize) << 20,
             cache_bytes: (cache? as usize) << 20,
@@ -232,6 +236,23 @@ impl Check<'_> {
 
 fn optional_address(text: &str) -> Result<Option<SocketAddr>, AddrParseError> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+}
+
+fn trace_settings(check: &mut Check<'_>) -> Option<Option<TraceSettings>> {
+    let endpoint = check.parse(
+        "telemetry.traces_endpoint",
+        "an address such as http://127.0.0.1:4317, or nothing",
+        |text| {
+            let plain = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+            let is_address = text.is_empty() || plain.is_some_and(|host| !host.is_empty());
+            if is_address { Ok(text.to_owned()) } else { Err(()) }
+        },
+    );
+    let ratio = check.parse("telemetry.traces_ratio", "a share from 0 to 1", |text| {
+        text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or(())
+    });
+    let (endpoint, ratio) = (endpoint?, ratio?);
+    Some(Some(TraceSettings { endpoint, ratio }).filter(|settings| !settings.endpoint.is_empty()))
 }
 
 fn currency(text: &str) -> Result<String, ()> {

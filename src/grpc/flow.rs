@@ -26,7 +26,8 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use crate::config::Config;
-use crate::telemetry::Meters;
+use crate::serving::ServedModel;
+use crate::telemetry::{Answered, Meters, Traces};
 
 use self::admission::Admission;
 pub(super) use self::admission::{Rows, Slot};
@@ -48,6 +49,7 @@ struct Inner {
     admission: Admission,
     meters: Arc<Meters>,
     methods: Methods,
+    traces: Option<Traces>,
     max_call: Duration,
     max_message_bytes: usize,
     phase: watch::Sender<Phase>,
@@ -67,12 +69,17 @@ pub(super) enum Phase {
 
 impl Flow {
     /// A flow by the configuration, for the methods of the protos.
-    pub(super) fn new(config: &Config, meters: Arc<Meters>) -> Result<Self, InvalidProtos> {
+    pub(super) fn new(
+        config: &Config,
+        meters: Arc<Meters>,
+        traces: Option<Traces>,
+    ) -> Result<Self, InvalidProtos> {
         let settings = &config.flow;
         Ok(Self(Arc::new(Inner {
             admission: Admission::new(settings.max_calls, settings.max_rows),
             methods: Methods::of_protos(&meters)?,
             meters,
+            traces,
             max_call: settings.max_call,
             max_message_bytes: config.max_message_bytes,
             phase: watch::Sender::new(Phase::Serving),
@@ -86,6 +93,25 @@ impl Flow {
 
     pub(super) fn methods(&self) -> &Methods {
         &self.0.methods
+    }
+
+    pub(super) fn traces(&self) -> Option<&Traces> {
+        self.0.traces.as_ref()
+    }
+
+    /// Takes note of the rows that a version answered.
+    pub(super) fn answered(
+        &self,
+        caller: &Caller,
+        served: &ServedModel,
+        (rows, took): (usize, Duration),
+    ) {
+        let manifest = served.manifest();
+        let (model, version) = (manifest.model.as_str(), manifest.version);
+        self.0.meters.predicted(model, version, rows, took);
+        if let (Some(traces), Some(parent)) = (&self.0.traces, &caller.trace) {
+            traces.answered(parent, Answered { model, version, rows, took });
+        }
     }
 
     /// Moves on in the life of the server.

@@ -18,6 +18,7 @@ use tower::Layer as _;
 
 use crate::access::FileError;
 use crate::app::App;
+use crate::telemetry::{InvalidCollector, Traces};
 
 use super::compression::{ENCODINGS, only_where_asked};
 use super::features::Features;
@@ -85,6 +86,9 @@ pub enum ServeError {
     /// A certificate or a file of credentials.
     #[error(transparent)]
     Security(#[from] FileError),
+    /// The collector of traces.
+    #[error(transparent)]
+    Traces(#[from] InvalidCollector),
     /// The protos in the program cannot be read.
     #[error(transparent)]
     Protos(#[from] InvalidProtos),
@@ -101,7 +105,8 @@ impl Server {
     pub async fn bind(app: Arc<App>) -> Result<Self, ServeError> {
         let config = app.config();
         let security = Security::open(config)?;
-        let flow = Flow::new(config, Arc::default())?;
+        let traces = config.traces.as_ref().map(Traces::start).transpose()?;
+        let flow = Flow::new(config, Arc::default(), traces)?;
         let (listener, address) = listen(config.listen, "--listen").await?;
         let probe = match config.metrics_listen {
             Some(address) => Some(listen(address, "telemetry.metrics_listen").await?),
@@ -147,7 +152,7 @@ impl Server {
         let _reloader = security.reload();
         let leaving = tokio::spawn(leave(shutdown, flow.clone(), health, Arc::clone(&app)));
         let check = move |request: &mut Request<Body>| door.admit(request);
-        let service = FlowLayer::new(flow, check).layer(routes.prepare());
+        let service = FlowLayer::new(flow.clone(), check).layer(routes.prepare());
         connections.serve(incoming, service).await;
         refresher.abort();
         if let Some(probe) = probe {
@@ -156,6 +161,10 @@ impl Server {
         match leaving.await {
             Ok(jobs) => stopped(jobs).await,
             Err(error) => tracing::error!(%error, "the server did not leave in order"),
+        }
+        let last = tokio::task::spawn_blocking(move || flow.traces().map(Traces::stop));
+        if let Err(error) = last.await {
+            tracing::error!(%error, "the last traces were not sent");
         }
         Ok(())
     }

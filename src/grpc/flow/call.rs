@@ -8,6 +8,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
+use crate::telemetry::{CallSpan, TRACE_PARENT, TRACE_STATE, TraceHeaders};
+
 use super::connections::OpenCall;
 use super::method::Method;
 use super::{Flow, oversize};
@@ -23,6 +25,7 @@ pub(super) struct Call {
     request_id: Option<HeaderValue>,
     /// How it ended; `None` where the caller went before it did.
     code: Option<Code>,
+    span: Option<CallSpan>,
     /// Keeps its connection from being closed.
     _open: Option<OpenCall>,
 }
@@ -40,7 +43,12 @@ impl Call {
         }
         let request_id = headers.get(REQUEST_ID).cloned();
         let open = request.extensions_mut().remove::<OpenCall>();
-        Self { flow, method, arrived: Instant::now(), request_id, code: None, _open: open }
+        let span =
+            flow.traces().map(|traces| traces.call(method.name(), traced(request.headers())));
+        if let Some(span) = &span {
+            request.extensions_mut().insert(span.parent());
+        }
+        Self { flow, method, arrived: Instant::now(), request_id, code: None, span, _open: open }
     }
 
     /// Takes note of a status in headers or trailers, under the name that it shall have.
@@ -72,6 +80,9 @@ impl Drop for Call {
         let took = self.arrived.elapsed();
         self.method.meter.handled(code as i32, took);
         let id = self.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+        if let Some(span) = self.span.take() {
+            span.end(id, code as i32, is_fault(code));
+        }
         let (method, micros) = (self.method.path.as_str(), took.as_micros() as u64);
         if matches!(code, Code::Internal | Code::DataLoss | Code::Unknown) {
             tracing::warn!(method, ?code, micros, request_id = id, "call failed");
@@ -79,4 +90,23 @@ impl Drop for Call {
             tracing::debug!(method, ?code, micros, request_id = id, "call ended");
         }
     }
+}
+
+/// What the caller says of its trace.
+fn traced(headers: &HeaderMap) -> TraceHeaders<'_> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceHeaders { parent: text(TRACE_PARENT), state: text(TRACE_STATE) }
+}
+
+/// Whether the server is to blame, by the semantic conventions of OpenTelemetry for RPC servers.
+fn is_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }

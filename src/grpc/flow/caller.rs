@@ -11,6 +11,7 @@ use crate::grpc::convert::request_id;
 use crate::grpc::status::rate_limited;
 use crate::model::CancelToken;
 use crate::serving::CallLimit;
+use crate::telemetry::TraceParent;
 
 use super::deadline::{Deadline, exceeded};
 
@@ -19,6 +20,8 @@ use super::deadline::{Deadline, exceeded};
 pub(in crate::grpc) struct Caller {
     principal: Principal,
     request_id: String,
+    /// The trace of the call, where one is recorded.
+    pub(super) trace: Option<TraceParent>,
     /// Whether rows wait for room instead of being refused.
     pub(super) waits: bool,
     deadline: Deadline,
@@ -29,7 +32,8 @@ impl Caller {
     pub(in crate::grpc) fn of<T>(request: &Request<T>) -> Self {
         let deadline = request.extensions().get::<Deadline>().copied().unwrap_or_default();
         let (principal, request_id) = (caller(request), request_id(request));
-        Self { principal, request_id, waits: false, deadline }
+        let trace = request.extensions().get::<TraceParent>().cloned();
+        Self { principal, request_id, trace, waits: false, deadline }
     }
 
     /// The caller of a method that answers items of a stream.

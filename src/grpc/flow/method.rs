@@ -147,6 +147,11 @@ impl Method {
         }
     }
 
+    /// Service and name.
+    pub(super) fn name(&self) -> (&str, &str) {
+        self.path.trim_start_matches('/').split_once('/').unwrap_or_default()
+    }
+
     fn unknown(meters: &Meters) -> Self {
         Self::new("unknown", &MethodDescriptorProto::default(), meters)
     }

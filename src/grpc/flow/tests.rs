@@ -90,7 +90,7 @@ const SETTINGS: FlowConfig = FlowConfig {
 impl TestServer {
     async fn start(settings: FlowConfig, behaviour: Behaviour) -> Self {
         let config = Config::check(&RawConfig::default()).unwrap();
-        let flow = Flow::new(&Config { flow: settings, ..config }, Arc::default()).unwrap();
+        let flow = Flow::new(&Config { flow: settings, ..config }, Arc::default(), None).unwrap();
         let begun = Arc::new(AtomicUsize::new(0));
         let answerer = Answerer { behaviour, begun: Arc::clone(&begun) };
         let service = service_fn(move |request: Request<Body>| {

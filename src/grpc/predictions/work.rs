@@ -68,8 +68,6 @@ impl Work {
 
     /// Counts the rows that a version answered.
     pub(in crate::grpc) fn answered(&self, served: &ServedModel, rows: usize, begun: Instant) {
-        let manifest = served.manifest();
-        let (model, version) = (manifest.model.as_str(), manifest.version);
-        self.flow.meters().predicted(model, version, rows, begun.elapsed());
+        self.flow.answered(&self.caller, served, (rows, begun.elapsed()));
     }
 }

@@ -253,10 +253,15 @@ fn span(stage: &str) -> (f64, f64) {
 /// a smaller share. Jobs run as well where the system does not know such a thing.
 fn step_back() {
     #[cfg(target_os = "linux")]
-    if let Err(error) =
-        rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS)
     {
-        tracing::debug!(%error, "jobs run at the priority of requests");
+        use rustix::process::{getpriority_process, setpriority_process};
+        let thread = Some(rustix::thread::gettid());
+        // From where the process is, so that an operator's choice holds; the system stops at 19.
+        let stepped = getpriority_process(thread)
+            .and_then(|niceness| setpriority_process(thread, niceness + NICENESS));
+        if let Err(error) = stepped {
+            tracing::debug!(%error, "jobs run at the priority of requests");
+        }
     }
 }
 

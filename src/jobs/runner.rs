@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// How far jobs step back behind requests; 0 is not at all, 19 is as far as it goes.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 
 /// How jobs are worked off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

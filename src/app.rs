@@ -1,6 +1,9 @@
 //! The application: opens store and repository, starts the job runner, drains.
 
+mod files;
 mod local;
+mod scheduler;
+mod schedules;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +14,12 @@ use crate::repository::{ModelRepository, RepositoryError};
 use crate::serving::{AsOfRule, ModelCatalog, Predictor};
 use crate::store::{ControlStore, JobRow, Maintainer, StoreError, TransactionStore};
 
+pub use self::files::PathNotAllowed;
 pub use self::local::Local;
+pub use self::schedules::{SCHEDULE_PREFIX, ScheduleStatus, Schedules};
+
+use self::files::FileAccess;
+use self::scheduler::Scheduler;
 
 /// Everything one process needs, opened.
 #[derive(Debug)]
@@ -21,7 +29,9 @@ pub struct App {
     control: Arc<ControlStore>,
     catalog: Arc<ModelCatalog>,
     predictor: Predictor,
-    runner: Mutex<Option<JobRunner>>,
+    files: FileAccess,
+    schedules: Schedules,
+    runner: Mutex<Option<(JobRunner, Scheduler)>>,
     /// Packs the store until the application goes.
     _maintainer: Maintainer,
 }
@@ -68,13 +78,6 @@ fn as_of_rule(config: &Config) -> AsOfRule {
     }
 }
 
-/// A file outside the configured directories.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{path}: not below one of files.directories of the server's configuration")]
-pub struct PathNotAllowed {
-    path: PathBuf,
-}
-
 impl App {
     /// Opens everything and loads the champions. No job runs yet.
     ///
@@ -90,18 +93,28 @@ impl App {
         let rule = as_of_rule(&config);
         let predictor = Predictor::new(Arc::clone(&store), Arc::clone(&catalog), rule);
         let control = Arc::new(control);
+        let files = FileAccess::new(config.file_directories.clone());
+        let schedules = Schedules {
+            control: Arc::clone(&control),
+            catalog: Arc::clone(&catalog),
+            predictor: predictor.clone(),
+            files: files.clone(),
+            clock: config.clock.clone(),
+        };
         Ok(Self {
             config,
             store,
             control,
             catalog,
             predictor,
+            files,
+            schedules,
             runner: Mutex::default(),
             _maintainer: maintainer,
         })
     }
 
-    /// Starts to work off jobs, `workers` at a time.
+    /// Starts to work off jobs, `workers` at a time, and to queue those that schedules start.
     pub fn start_jobs(&self, workers: usize) {
         let context = JobContext {
             store: Arc::clone(&self.store),
@@ -110,13 +123,15 @@ impl App {
         };
         let settings = JobSettings { workers, threads: self.config.job_threads };
         let mut runner = self.runner();
-        *runner = Some(JobRunner::start(context, settings));
+        let scheduler = Scheduler::start(self.schedules.clone());
+        *runner = Some((JobRunner::start(context, settings), scheduler));
     }
 
     /// Stops working off jobs; running ones go back to the queue.
     pub fn stop_jobs(&self) {
         let runner = self.runner().take();
-        if let Some(runner) = runner {
+        if let Some((runner, scheduler)) = runner {
+            scheduler.stop();
             runner.stop();
         }
     }
@@ -132,7 +147,7 @@ impl App {
         fingerprint: &str,
     ) -> Result<JobRow, StoreError> {
         let job = self.control.enqueue(&payload.into_new_job(request_id, fingerprint))?;
-        if let Some(runner) = self.runner().as_ref() {
+        if let Some((runner, _)) = self.runner().as_ref() {
             runner.ring();
         }
         Ok(job)
@@ -163,30 +178,20 @@ impl App {
         &self.predictor
     }
 
+    /// What recipes schedule.
+    pub fn schedules(&self) -> &Schedules {
+        &self.schedules
+    }
+
     /// Checks that a file may be read or written on a caller's behalf, and gives its absolute path.
     ///
     /// # Errors
     /// When it is outside the configured directories.
     pub fn allowed_path(&self, path: &Path) -> Result<PathBuf, PathNotAllowed> {
-        let refused = || PathNotAllowed { path: path.to_owned() };
-        let absolute = std::path::absolute(path).map_err(|_| refused())?;
-        let Some(directories) = &self.config.file_directories else {
-            return Ok(absolute);
-        };
-        let folder = absolute.parent().unwrap_or(&absolute);
-        // Links are followed before the comparison, so that a link cannot lead out.
-        let real_folder = folder.canonicalize().map_err(|_| refused())?;
-        let real = match absolute.canonicalize() {
-            Ok(existing) => existing,
-            Err(_) => real_folder.join(absolute.file_name().unwrap_or_default()),
-        };
-        let below = |directory: &PathBuf| {
-            directory.canonicalize().is_ok_and(|directory| real.starts_with(directory))
-        };
-        if directories.iter().any(below) { Ok(real) } else { Err(refused()) }
+        self.files.allowed(path)
     }
 
-    fn runner(&self) -> std::sync::MutexGuard<'_, Option<JobRunner>> {
+    fn runner(&self) -> std::sync::MutexGuard<'_, Option<(JobRunner, Scheduler)>> {
         self.runner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

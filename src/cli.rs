@@ -21,6 +21,7 @@ mod models;
 mod output;
 mod predict;
 mod progress;
+mod schedules;
 mod score;
 mod serve;
 mod settings;
@@ -113,6 +114,9 @@ enum Command {
     /// List, show, watch and cancel jobs
     #[command(after_help = "Example:\n  patron jobs list --kind training")]
     Jobs(Remote<jobs::JobsArgs>),
+    /// Show what recipes schedule, with the next and the last run
+    #[command(after_help = "Example:\n  patron schedules churn")]
+    Schedules(Remote<schedules::SchedulesArgs>),
     /// Show or erase what is stored of a customer
     #[command(after_help = "Example:\n  patron customers show 17850")]
     Customers(Remote<customers::CustomersArgs>),
@@ -195,6 +199,7 @@ impl Command {
             Self::Features(args) => features::run(args).await,
             Self::Models(remote) => remote.run(models::run).await,
             Self::Jobs(remote) => remote.run(jobs::run).await,
+            Self::Schedules(remote) => remote.run(schedules::run).await,
             Self::Customers(remote) => remote.run(customers::run).await,
             Self::Keys(args) => keys::run(args),
             Self::Info(remote) => remote.run(info::run).await,

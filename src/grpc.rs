@@ -15,6 +15,7 @@ mod models;
 mod predictions;
 mod repeat;
 mod report;
+mod schedules;
 mod scoring;
 mod security;
 mod server;

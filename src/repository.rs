@@ -17,6 +17,7 @@ mod directory;
 mod error;
 mod manifest;
 mod name;
+mod reference;
 mod write;
 
 pub use self::aliases::{Alias, Aliases};
@@ -27,3 +28,4 @@ pub use self::manifest::{
     DataLineage, Gate, GoldenRows, LabelWindow, MANIFEST_VERSION, Manifest, Metric,
 };
 pub use self::name::{AliasName, InvalidName, ModelName, Version};
+pub use self::reference::{InvalidReference, ModelReference};

@@ -14,8 +14,6 @@ mod run;
 mod table;
 
 pub use self::error::ScoringError;
-pub use self::request::{
-    MOST_REASONS, Population, ScoreFormat, ScoredModel, ScoringModel, ScoringRequest,
-    ScoringResult, TableSource,
-};
+pub use self::request::{ScoreFormat, ScoredModel, ScoringRequest, ScoringResult, TableSource};
 pub use self::run::Scoring;
+pub use crate::training::{MOST_REASONS, Population};

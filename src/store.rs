@@ -29,6 +29,7 @@ mod reader;
 mod record;
 mod row;
 mod scan;
+mod schedule;
 mod spill;
 mod state;
 mod tail;
@@ -50,6 +51,7 @@ pub use self::job::{JobFailure, JobFilter, JobId, JobKind, JobRow, JobState, New
 pub use self::maintenance::Maintainer;
 pub use self::reader::{DataSummary, Reader};
 pub use self::row::StoredLine;
+pub use self::schedule::ScheduleState;
 pub use self::transactions::TransactionStore;
 
 #[cfg(test)]

@@ -31,10 +31,10 @@ pub use self::evaluation::{
 };
 pub use self::panel::SeriesTableError;
 pub use self::recipe::{
-    ClusterRange, Clusters, EventRecipe, ForecastRecipe, GateMetric, GateRule, InvalidRecipe,
-    Measure, Recipe, RfmRecipe, SegmentsRecipe, SeriesChoice, SeriesTableRecipe, SnapshotRule,
-    TableRecipe,
+    ClusterRange, Clusters, Cron, EventRecipe, ForecastRecipe, GateMetric, GateRule, InvalidRecipe,
+    MOST_REASONS, Measure, OutputPattern, Population, Recipe, RfmRecipe, Schedule, ScheduledTask,
+    ScoreSchedule, SegmentsRecipe, SeriesChoice, SeriesTableRecipe, SnapshotRule, TableRecipe,
 };
-pub use self::run::{Training, TrainingRequest, TrainingResult};
+pub use self::run::{DriftCheck, Training, TrainingRequest, TrainingResult};
 pub use self::table::{ColumnSummary, TableColumns, TableError};
 pub use self::timeline::{Timeline, data_as_of};

@@ -48,7 +48,19 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["readable", "transaction", "dataset", "metrics", "model", "repository", "training"],
     ),
     ("serving", &["transaction", "dataset", "feature", "model", "store", "repository", "training"]),
-    ("scoring", &["transaction", "feature", "model", "store", "repository", "ingest", "serving"]),
+    (
+        "scoring",
+        &[
+            "transaction",
+            "feature",
+            "model",
+            "store",
+            "repository",
+            "ingest",
+            "training",
+            "serving",
+        ],
+    ),
     (
         "jobs",
         &[
@@ -120,6 +132,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ingest",
             "historical",
             "series",
+            "repository",
             "training",
             "scoring",
             "access",
@@ -169,6 +182,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("askama", &["report/error.rs", "report/page.rs"]),
     ("plotters", &["report/error.rs", "report/figure/draw.rs"]),
     ("clap", &["cli", "config"]),
+    ("croner", &["training/recipe/schedule/cron.rs"]),
     ("indicatif", &["cli"]),
 ];
 

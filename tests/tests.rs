@@ -123,6 +123,10 @@ mod durability;
 #[path = "it/scoring.rs"]
 mod scoring;
 
+/// What recipes schedule.
+#[path = "it/schedules.rs"]
+mod schedules;
+
 /// What is stored of a customer, and erasing it.
 #[path = "it/customers.rs"]
 mod customers;

@@ -100,6 +100,7 @@ def test_a_file_of_another_machine_has_to_be_named():
 def test_jobs_are_listed_and_found(shop):
     jobs = shop.jobs()
     assert {"import", "training"} <= set(jobs["kind"])
+    assert set(jobs["origin"]) == {"call"}
     assert jobs["created"].is_monotonic_decreasing
     trainings = shop.jobs("training", state="succeeded")
     assert trainings["subject"].tolist() == ["forecast", "propensity", "churn", "rfm", "segments"]

@@ -6,6 +6,7 @@ mod watch;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::app::SCHEDULE_PREFIX;
 use crate::grpc::proto::{ImportJob, JobProgress, JobState, ScoringJob, TrainingJob};
 
 use super::exit::Failure;
@@ -72,6 +73,11 @@ impl Job {
             Outcome::Training { .. } => JobKind::Training,
             Outcome::Scoring { .. } => JobKind::Scoring,
         }
+    }
+
+    /// Who asked for it: a `schedule` or a `call`.
+    pub(super) fn origin(&self) -> &'static str {
+        if self.request_id.starts_with(SCHEDULE_PREFIX) { "schedule" } else { "call" }
     }
 
     /// What it is called while it runs.
@@ -181,6 +187,7 @@ impl Report for Job {
             "job_id": self.id,
             "kind": self.kind().as_str(),
             "state": self.state_name(),
+            "origin": self.origin(),
             "progress": {
                 "stage": self.progress.stage,
                 "fraction": self.progress.fraction,

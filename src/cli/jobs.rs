@@ -165,12 +165,13 @@ impl Report for JobList {
     }
 
     fn text(&self) -> String {
-        let mut table = Table::new(["job", "kind", "state", "created", "about"]);
+        let mut table = Table::new(["job", "kind", "state", "origin", "created", "about"]);
         for job in &self.0 {
             table.row([
                 job.id.clone(),
                 job.kind().as_str().to_owned(),
                 job.state_name(),
+                job.origin().to_owned(),
                 time_text(job.times.create.as_ref()),
                 job.outcome.subject(),
             ]);

@@ -8,6 +8,7 @@ use prost_types::Timestamp as WireTime;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
+use crate::app::SCHEDULE_PREFIX;
 use crate::dataset::SeriesKey;
 use crate::model::ModelKind;
 use crate::repository::{AliasName, Metric, ModelName, Version};
@@ -338,6 +339,12 @@ pub(super) fn request_id<T>(request: &Request<T>) -> String {
 /// Checks the `request_id` of a call that changes something.
 pub(super) fn check_request_id(id: &str) -> Result<(), Status> {
     let is_printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if id.starts_with(SCHEDULE_PREFIX) {
+        let problem = format!(
+            "expected another beginning than {SCHEDULE_PREFIX}, which names the jobs of schedules"
+        );
+        return Err(invalid_field("request_id", problem));
+    }
     if id.len() <= LONGEST_REQUEST_ID && id.bytes().all(is_printable) {
         return Ok(());
     }

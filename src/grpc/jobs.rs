@@ -171,7 +171,7 @@ impl JobHead {
     }
 }
 
-fn wire_state(state: JobState) -> proto::JobState {
+pub(super) fn wire_state(state: JobState) -> proto::JobState {
     match state {
         JobState::Queued => proto::JobState::Queued,
         JobState::Running => proto::JobState::Running,

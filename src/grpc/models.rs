@@ -22,6 +22,7 @@ use super::drift;
 use super::proto::{self, model_service_server::ModelService};
 use super::repeat::once;
 use super::report;
+use super::schedules;
 use super::status::{from_repository, invalid_field, status};
 
 /// Serves the repository.
@@ -126,7 +127,8 @@ fn wire_model(app: &App, name: &ModelName) -> Result<proto::Model, Status> {
     let versions = repository.versions(name).map_err(fail)?;
     let aliases = repository.aliases(name).map_err(fail)?;
     let recipe_toml = repository.recipe(name).unwrap_or_default();
-    let of_recipe = Recipe::parse(&recipe_toml).ok().map(|recipe| recipe.kind());
+    let recipe = Recipe::parse(&recipe_toml);
+    let of_recipe = recipe.as_ref().ok().map(Recipe::kind);
     let of_latest = || {
         let latest = versions.last()?;
         repository.manifest(name, *latest).ok().map(|manifest| manifest.kind)
@@ -141,6 +143,7 @@ fn wire_model(app: &App, name: &ModelName) -> Result<proto::Model, Status> {
             .collect(),
         latest_version: versions.last().map_or(0, |version| *version as i64),
         version_count: versions.len() as u32,
+        schedules: schedules::of(app, name, recipe.as_ref())?,
         recipe_toml,
     })
 }

@@ -135,7 +135,7 @@ fn create(
         app.allowed_path(path).map_err(|error| from_path(&error))?;
     }
     let as_of = as_of.as_ref().map(time);
-    let payload = TrainingRequest { model, as_of, recipe: recipe_toml, seed, update };
+    let payload = TrainingRequest { model, as_of, recipe: recipe_toml, seed, update, drift: None };
     if validate_only {
         return Ok(wire_parts(JobHead::validated(&request_id), payload, text, None));
     }
@@ -180,7 +180,7 @@ fn wire_parts(
         update: request.update,
         recipe_toml: recipe,
         result: result.map(|result| proto::TrainingResult {
-            version: result.version as i64,
+            version: result.version.map_or(0, |version| version as i64),
             promoted: result.promoted,
             promotion_reason: result.reason,
             metrics: result.metrics.iter().map(wire_metric).collect(),

@@ -8,14 +8,15 @@ use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::model::{FitRun, ModelKind};
-use crate::serving::{ModelCatalog, Panel, PanelRows, ServedModel};
+use crate::repository::ModelReference;
+use crate::serving::{ModelCatalog, Panel, PanelRows, Selector, ServedModel};
 use crate::store::{Attributes, TransactionStore};
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, HistorySource, Timestamp};
 
 use super::answer;
 use super::output::{ScoreWriter, Written};
 use super::table;
-use super::{Population, ScoredModel, ScoringError, ScoringModel, ScoringRequest, ScoringResult};
+use super::{Population, ScoredModel, ScoringError, ScoringRequest, ScoringResult};
 
 /// Scores from a store and a catalog.
 #[derive(Clone, Copy, Debug)]
@@ -89,9 +90,9 @@ impl Scoring<'_> {
         writer.finish()
     }
 
-    fn resolve(&self, models: &[ScoringModel]) -> Result<Vec<Arc<ServedModel>>, ScoringError> {
-        let one = |wanted: &ScoringModel| {
-            let served = self.catalog.resolve(&wanted.model, &wanted.selector())?;
+    fn resolve(&self, models: &[ModelReference]) -> Result<Vec<Arc<ServedModel>>, ScoringError> {
+        let one = |wanted: &ModelReference| {
+            let served = self.catalog.resolve(&wanted.model, &Selector::from(wanted))?;
             match served.manifest().kind {
                 ModelKind::Forecast => Err(ScoringError::Kind {
                     model: wanted.model.clone(),

@@ -9,7 +9,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use crate::feature::{FeatureSchema, Features};
 use crate::model::FittedModel;
 use crate::repository::{
-    AliasName, LoadedModel, Manifest, ModelName, ModelRepository, RepositoryError, Version,
+    AliasName, LoadedModel, Manifest, ModelName, ModelReference, ModelRepository, RepositoryError,
+    Version,
 };
 use crate::transaction::{InvalidTime, SymbolTable};
 
@@ -154,6 +155,16 @@ pub enum Selector {
 impl Default for Selector {
     fn default() -> Self {
         Self::Alias(AliasName::champion())
+    }
+}
+
+impl From<&ModelReference> for Selector {
+    fn from(reference: &ModelReference) -> Self {
+        match (reference.version, &reference.alias) {
+            (Some(version), _) => Self::Version(version),
+            (None, Some(alias)) => Self::Alias(alias.clone()),
+            (None, None) => Self::default(),
+        }
     }
 }
 

@@ -58,6 +58,18 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE audit ADD COLUMN who TEXT NOT NULL DEFAULT '';
 ",
+    "
+    CREATE TABLE schedule (
+        model TEXT NOT NULL,
+        task TEXT NOT NULL,
+        cron TEXT NOT NULL,
+        settled_until INTEGER NOT NULL,
+        last_due INTEGER,
+        last_job TEXT,
+        problem TEXT NOT NULL,
+        PRIMARY KEY (model, task)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 const COLUMNS: &str = "job_id, kind, subject, payload, request_id, state, stage, fraction, attempt, \
@@ -407,7 +419,7 @@ impl ControlStore {
         })
     }
 
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {

@@ -11,7 +11,7 @@ use super::supervised::{event_of, probabilities};
 use super::{TrainingError, data_as_of};
 use crate::dataset::FeatureMatrix;
 use crate::feature::{Features, Unit, definitions};
-use crate::metrics::{Drift, ReferenceQuantiles, population_stability_index};
+use crate::metrics::{Drift, DriftVerdict, ReferenceQuantiles, population_stability_index};
 use crate::model::{FitRun, FittedModel, Model as _};
 use crate::repository::{LoadedModel, ModelRepository};
 use crate::store::{Reader, TransactionStore};
@@ -75,6 +75,35 @@ pub struct WindowMetric {
     pub on_holdout: Option<f64>,
     /// Whether more is better.
     pub higher_is_better: bool,
+}
+
+impl FeatureDrift {
+    /// Whether it moved by more than noise and the upper limit.
+    fn has_moved(&self) -> bool {
+        self.drift.verdict == DriftVerdict::Major
+    }
+}
+
+impl DriftReport {
+    /// Whether the score or a feature moved by more than noise and the upper limit.
+    pub fn has_moved(&self) -> bool {
+        self.features.iter().any(FeatureDrift::has_moved)
+    }
+
+    /// What moved most, in a sentence.
+    pub fn summary(&self) -> String {
+        let has_moved = self.has_moved();
+        let told = self.features.iter().filter(|feature| !has_moved || feature.has_moved());
+        let most = told.max_by(|a, b| a.drift.index.total_cmp(&b.drift.index));
+        let Some(FeatureDrift { name, drift }) = most else {
+            return "no feature can be compared".to_owned();
+        };
+        let verdict = if has_moved { "drift" } else { "no drift" };
+        format!(
+            "{verdict}: {name} moved most, with a population stability index of {:.3} (noise {:.3}), {} customers as of {} against those as of {}",
+            drift.index, drift.noise, self.rows, self.as_of, self.reference_as_of
+        )
+    }
 }
 
 impl DriftReference {

@@ -1,12 +1,16 @@
 //! `recipe.toml`: what to train, on whom, over which windows, and when to promote.
 
 mod event;
+mod schedule;
 mod series;
 mod table;
 
 use std::path::Path;
 
 pub use self::event::EventRecipe;
+pub use self::schedule::{
+    Cron, MOST_REASONS, OutputPattern, Population, Schedule, ScheduledTask, ScoreSchedule,
+};
 pub use self::series::SeriesTableRecipe;
 pub use self::table::TableRecipe;
 
@@ -60,6 +64,8 @@ pub struct SegmentsRecipe {
     /// When to promote.
     #[serde(default)]
     pub gate: GateRule,
+    /// What is done by itself.
+    pub schedule: Option<Schedule>,
 }
 
 /// A number of clusters, or the range to choose it from by silhouette.
@@ -106,6 +112,8 @@ pub struct RfmRecipe {
     /// When to promote.
     #[serde(default)]
     pub gate: GateRule,
+    /// What is done by itself.
+    pub schedule: Option<Schedule>,
 }
 
 /// Sales by day, week or month.
@@ -137,6 +145,8 @@ pub struct ForecastRecipe {
     /// When to promote.
     #[serde(default)]
     pub gate: GateRule,
+    /// What is done by itself.
+    pub schedule: Option<Schedule>,
 }
 
 /// What a series is the sum of.
@@ -391,6 +401,15 @@ impl Recipe {
     }
 
     fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems_of_kind();
+        if let Some(schedule) = self.schedule() {
+            let is_forecast = self.kind() == ModelKind::Forecast;
+            problems.extend(schedule.problems(!is_forecast && self.table().is_none()));
+        }
+        problems
+    }
+
+    fn problems_of_kind(&self) -> Vec<String> {
         match self {
             Self::Segments(recipe) if !(1..=3650).contains(&recipe.active_days) => {
                 let found = recipe.active_days;

@@ -14,6 +14,7 @@ use crate::repository::{
 use crate::store::{DataSummary, Reader, TransactionStore};
 use crate::transaction::{ShopClock, Timestamp};
 
+use super::drift::drift;
 use super::evaluation::Evaluation;
 use super::forecasts::Source;
 use super::panel::{self, SeriesFile};
@@ -44,6 +45,20 @@ pub struct TrainingRequest {
     /// Let the champion take in what is new, without fitting anew; forecasts only.
     #[serde(default)]
     pub update: bool,
+    /// Look first whether the customers moved away from those of the champion.
+    #[serde(default)]
+    pub drift: Option<DriftCheck>,
+}
+
+/// What a look at drift leads to.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftCheck {
+    /// Nothing but its result.
+    Report,
+    /// A training when the score or a feature moved by more than noise and 0.25, or when there is
+    /// no champion to look at.
+    Retrain,
 }
 
 /// What became of it.
@@ -51,8 +66,8 @@ pub struct TrainingRequest {
 pub struct TrainingResult {
     /// The model.
     pub model: ModelName,
-    /// The version that was registered.
-    pub version: Version,
+    /// The version that was registered; none when a look at drift found no need.
+    pub version: Option<Version>,
     /// Nothing known at or after this instant was used.
     pub as_of: Timestamp,
     /// Whether it is the champion now.
@@ -128,6 +143,11 @@ impl Training<'_> {
         let run = FitRun { seed: request.seed.unwrap_or(recipe.seed()), ..run.clone() };
         let champion = self.champion(&request.model, &recipe)?;
         let champion = champion.as_ref();
+        if let Some(check) = request.drift
+            && let Some(result) = self.look_at_drift(request, check, champion, &run)?
+        {
+            return Ok(result);
+        }
         let (made, data) = match &recipe {
             Recipe::Forecast(forecast @ ForecastRecipe { table: Some(table), .. }) => {
                 self.on_series(request, (forecast, table), champion, &run)?
@@ -151,6 +171,33 @@ impl Training<'_> {
         let origin = Origin { recipe: text, data, job, seed: run.seed };
         let manifest = manifest(request.model.clone(), &recipe, &made, origin);
         self.register(&recipe, made, manifest)
+    }
+
+    /// The result when a look at drift is all there is to do.
+    fn look_at_drift(
+        &self,
+        request: &TrainingRequest,
+        check: DriftCheck,
+        champion: Option<&LoadedModel>,
+        run: &FitRun<'_>,
+    ) -> Result<Option<TrainingResult>, TrainingError> {
+        let (has_moved, as_of, reason) = match champion {
+            None => (true, self.store.now(), "there is no champion to look at".to_owned()),
+            Some(champion) => {
+                let report = drift(self.store, self.repository, champion, request.as_of, run)?;
+                (report.has_moved(), report.as_of, report.summary())
+            }
+        };
+        tracing::info!(model = %request.model, has_moved, reason, "looked at drift");
+        let result = TrainingResult {
+            model: request.model.clone(),
+            version: None,
+            as_of,
+            promoted: false,
+            reason,
+            metrics: BTreeMap::new(),
+        };
+        Ok(Some(result).filter(|_| !has_moved || check == DriftCheck::Report))
     }
 
     /// Fits and judges on the stored transactions.
@@ -239,7 +286,7 @@ impl Training<'_> {
         };
         Ok(TrainingResult {
             model: manifest.model,
-            version: manifest.version,
+            version: Some(manifest.version),
             as_of: manifest.data.as_of,
             promoted: passed && wanted,
             reason,

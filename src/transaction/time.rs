@@ -155,6 +155,11 @@ impl ShopClock {
         &self.name
     }
 
+    /// An instant with the shop's zone.
+    pub fn zoned(&self, instant: Timestamp) -> jiff::Zoned {
+        instant.jiff().to_zoned(self.zone.clone())
+    }
+
     /// What the shop's wall clock shows at `instant`.
     pub fn local(&self, instant: Timestamp) -> LocalTime {
         let offset = self.offsets.at(instant.micros());

@@ -19,6 +19,9 @@ from .errors import Cancelled, NotFound, PatronError, Unavailable, from_rpc, fro
 FINAL = ("succeeded", "failed", "cancelled")
 """States that stay."""
 
+SCHEDULED = "schedule/"
+"""How the request ids of jobs begin that recipes schedule."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -32,6 +35,8 @@ class Job:
         ``import``, ``training`` or ``scoring``.
     state : str
         ``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``.
+    origin : str
+        Who asked for it: a ``schedule`` of a recipe or a ``call``.
     subject : str
         The name of an import's file, the model of a training, the models of a scoring.
     stage : str
@@ -53,6 +58,7 @@ class Job:
     id: str
     kind: str
     state: str
+    origin: str
     subject: str
     stage: str
     fraction: float
@@ -125,6 +131,7 @@ def view(kind: str, raw: Any) -> Job:
         id=raw.job_id,
         kind=kind,
         state=common_pb2.JobState.Name(raw.state).removeprefix("JOB_STATE_").lower(),
+        origin="schedule" if raw.request_id.startswith(SCHEDULED) else "call",
         subject=KINDS[kind].subject(raw),
         stage=raw.progress.stage,
         fraction=raw.progress.fraction,

@@ -413,8 +413,8 @@ class Client:
         Returns
         -------
         pandas.DataFrame
-            `id`, `kind`, `state`, `subject`, `stage`, `fraction` (0 to 1), `message`, `created`,
-            `started`, `ended` (UTC), `attempt`, `error`.
+            `id`, `kind`, `state`, `origin` (`call` or `schedule`), `subject`, `stage`, `fraction`
+            (0 to 1), `message`, `created`, `started`, `ended` (UTC), `attempt`, `error`.
         """
         return _jobs.listing(self._connection, kind, state, limit)
 

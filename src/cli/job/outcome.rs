@@ -92,8 +92,12 @@ impl Outcome {
                 fields.add_some("as of", time(as_of.as_ref()));
                 if let Some(result) = result {
                     let promoted = if result.promoted { "promoted" } else { "not promoted" };
-                    fields.add("version", result.version);
-                    fields.add(promoted, &result.promotion_reason);
+                    if result.version > 0 {
+                        fields.add("version", result.version);
+                        fields.add(promoted, &result.promotion_reason);
+                    } else {
+                        fields.add("not trained", &result.promotion_reason);
+                    }
                 }
             }
             Self::Scoring { models, used, output_uri, as_of, rows_written, .. } => {

@@ -11,13 +11,14 @@ use crate::app::{Local, StartError};
 use crate::config::Config;
 use crate::grpc::proto::JobProgress;
 use crate::model::{CancelToken, FitRun, ProgressSink};
+use crate::repository::ModelReference;
 use crate::scoring::{
-    Population, ScoreFormat, ScoringError, ScoringModel, ScoringRequest, ScoringResult, TableSource,
+    Population, ScoreFormat, ScoringError, ScoringRequest, ScoringResult, TableSource,
 };
 use crate::telemetry;
 use crate::transaction::Timestamp;
 
-use crate::cli::arguments::{InvalidArgument, ModelReference, time};
+use crate::cli::arguments::{InvalidArgument, time};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Format, Output, Statement};
 use crate::cli::progress::{Pace, Progress};
@@ -31,7 +32,7 @@ const NO_STORE: &str = "no such file; name the server's directory with --data-di
 
 /// What is scored, checked.
 struct Plan {
-    models: Vec<ScoringModel>,
+    models: Vec<ModelReference>,
     output: PathBuf,
     format: ScoreFormat,
     as_of: Option<Timestamp>,
@@ -46,12 +47,10 @@ struct Plan {
 impl Plan {
     fn check(args: ScoreArgs) -> Result<Self, Failure> {
         let model = |text: &String| {
-            let name = ModelReference::parse(text)?.to_string();
-            let refused = |expected: String| InvalidArgument::new("MODEL", "a model", expected);
-            name.parse().map_err(refused)
+            let expected = "NAME, NAME@ALIAS or NAME/VERSION";
+            text.parse().map_err(|_| InvalidArgument::new("MODEL", expected, text))
         };
-        let models: Vec<ScoringModel> =
-            args.models.iter().map(model).collect::<Result<_, InvalidArgument>>()?;
+        let models = args.models.iter().map(model).collect::<Result<_, InvalidArgument>>()?;
         let format = format(&args.file)?;
         let as_of = time("--as-of", args.as_of.as_deref())?;
         let config = args.config.read(ListenArgs::default(), |name| std::env::var(name).ok())?;

@@ -9,9 +9,8 @@ use crate::grpc::convert::{required_model, required_path, selector, time, wire_t
 use crate::grpc::proto::{self, model_selector};
 use crate::grpc::status::{from_path, from_serving, invalid, invalid_field};
 use crate::model::ModelKind;
-use crate::scoring::{
-    MOST_REASONS, Population, ScoreFormat, ScoringModel, ScoringRequest, TableSource,
-};
+use crate::repository::ModelReference;
+use crate::scoring::{MOST_REASONS, Population, ScoreFormat, ScoringRequest, TableSource};
 use crate::serving::Selector;
 
 /// Most models of one job.
@@ -112,7 +111,7 @@ fn check_table(app: &App, table: proto::ScoringTable) -> Result<TableSource, Sta
 }
 
 /// A model twice would give two columns of one name.
-fn check_distinct(models: &[ScoringModel]) -> Result<(), Status> {
+fn check_distinct(models: &[ModelReference]) -> Result<(), Status> {
     let mut seen = HashSet::new();
     match models.iter().position(|wanted| !seen.insert(&wanted.model)) {
         None => Ok(()),
@@ -128,7 +127,7 @@ fn check_model(
     row: usize,
     wanted: proto::ScoringModel,
     takes_table: bool,
-) -> Result<ScoringModel, Status> {
+) -> Result<ModelReference, Status> {
     let proto::ScoringModel { model, selector: wire_selector } = wanted;
     let model = required_model(&model)?;
     let selector = selector(wire_selector)?;
@@ -145,8 +144,8 @@ fn check_model(
         ));
     }
     Ok(match selector {
-        Selector::Version(version) => ScoringModel { model, version: Some(version), alias: None },
-        Selector::Alias(alias) => ScoringModel { model, version: None, alias: Some(alias) },
+        Selector::Version(version) => ModelReference { model, version: Some(version), alias: None },
+        Selector::Alias(alias) => ModelReference { model, version: None, alias: Some(alias) },
     })
 }
 
@@ -162,7 +161,7 @@ pub(super) fn asked(request: ScoringRequest, job: proto::ScoringJob) -> proto::S
         explain,
         table,
     } = request;
-    let model = |wanted: ScoringModel| {
+    let model = |wanted: ModelReference| {
         let choice = match (wanted.version, wanted.alias) {
             (Some(version), _) => Some(model_selector::Choice::Version(version as i64)),
             (None, alias) => alias.map(|alias| model_selector::Choice::Alias(alias.into())),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GateRule, SnapshotRule, TableRecipe, default_seed};
+use super::{GateRule, Schedule, SnapshotRule, TableRecipe, default_seed};
 use crate::model::{ClassifierAlgorithm, ClassifierSettings, ModelKind};
 
 /// Whether customers stop buying, or buy anything or something.
@@ -67,6 +67,8 @@ pub struct EventRecipe {
     /// When to promote.
     #[serde(default)]
     pub gate: GateRule,
+    /// What is done by itself.
+    pub schedule: Option<Schedule>,
 }
 
 impl EventRecipe {

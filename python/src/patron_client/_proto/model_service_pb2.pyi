@@ -8,6 +8,13 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ScheduledTask(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCHEDULED_TASK_UNSPECIFIED: _ClassVar[ScheduledTask]
+    SCHEDULED_TASK_RETRAIN: _ClassVar[ScheduledTask]
+    SCHEDULED_TASK_DRIFT: _ClassVar[ScheduledTask]
+    SCHEDULED_TASK_SCORE: _ClassVar[ScheduledTask]
+
 class ModelVersionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_VERSION_STATE_UNSPECIFIED: _ClassVar[ModelVersionState]
@@ -21,6 +28,10 @@ class DriftVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRIFT_VERDICT_STABLE: _ClassVar[DriftVerdict]
     DRIFT_VERDICT_MODERATE: _ClassVar[DriftVerdict]
     DRIFT_VERDICT_MAJOR: _ClassVar[DriftVerdict]
+SCHEDULED_TASK_UNSPECIFIED: ScheduledTask
+SCHEDULED_TASK_RETRAIN: ScheduledTask
+SCHEDULED_TASK_DRIFT: ScheduledTask
+SCHEDULED_TASK_SCORE: ScheduledTask
 MODEL_VERSION_STATE_UNSPECIFIED: ModelVersionState
 MODEL_VERSION_STATE_LOADING: ModelVersionState
 MODEL_VERSION_STATE_READY: ModelVersionState
@@ -31,20 +42,42 @@ DRIFT_VERDICT_MODERATE: DriftVerdict
 DRIFT_VERDICT_MAJOR: DriftVerdict
 
 class Model(_message.Message):
-    __slots__ = ("name", "kind", "aliases", "latest_version", "version_count", "recipe_toml")
+    __slots__ = ("name", "kind", "aliases", "latest_version", "version_count", "recipe_toml", "schedules")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     LATEST_VERSION_FIELD_NUMBER: _ClassVar[int]
     VERSION_COUNT_FIELD_NUMBER: _ClassVar[int]
     RECIPE_TOML_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULES_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: _common_pb2.ModelKind
     aliases: _containers.RepeatedCompositeFieldContainer[ModelAlias]
     latest_version: int
     version_count: int
     recipe_toml: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[_common_pb2.ModelKind, str]] = ..., aliases: _Optional[_Iterable[_Union[ModelAlias, _Mapping]]] = ..., latest_version: _Optional[int] = ..., version_count: _Optional[int] = ..., recipe_toml: _Optional[str] = ...) -> None: ...
+    schedules: _containers.RepeatedCompositeFieldContainer[ModelSchedule]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[_common_pb2.ModelKind, str]] = ..., aliases: _Optional[_Iterable[_Union[ModelAlias, _Mapping]]] = ..., latest_version: _Optional[int] = ..., version_count: _Optional[int] = ..., recipe_toml: _Optional[str] = ..., schedules: _Optional[_Iterable[_Union[ModelSchedule, _Mapping]]] = ...) -> None: ...
+
+class ModelSchedule(_message.Message):
+    __slots__ = ("task", "cron", "time_zone", "next_time", "last_time", "last_job_id", "last_job_state", "problem")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    CRON_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_JOB_STATE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    task: ScheduledTask
+    cron: str
+    time_zone: str
+    next_time: _timestamp_pb2.Timestamp
+    last_time: _timestamp_pb2.Timestamp
+    last_job_id: str
+    last_job_state: _common_pb2.JobState
+    problem: str
+    def __init__(self, task: _Optional[_Union[ScheduledTask, str]] = ..., cron: _Optional[str] = ..., time_zone: _Optional[str] = ..., next_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., last_job_id: _Optional[str] = ..., last_job_state: _Optional[_Union[_common_pb2.JobState, str]] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class ModelAlias(_message.Message):
     __slots__ = ("model", "alias", "version", "previous_version", "update_time", "etag")

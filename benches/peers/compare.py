@@ -66,7 +66,9 @@ def arguments() -> argparse.Namespace:
     forecast.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts [3]")
     forecast.add_argument("--program", type=Path, help="the program that forecasts "
                           "[target/release/examples/forecasts]")
-    for command in (features, ingest, lookup):
+    scoring = commands.add_parser("scoring", help="all customers by three models, against DuckDB, pandas and "
+                                  "scikit-learn")
+    for command in (features, ingest, lookup, scoring):
         command.add_argument("--lines", type=int, default=1_000_000, help="lines to simulate [1000000]")
         command.add_argument("--data", type=Path, help="a directory with transactions.parquet and mapping.toml instead")
         command.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts [3]")

@@ -4,6 +4,7 @@ mod input;
 mod long_table;
 mod matrix;
 mod panel;
+mod regressor;
 
 pub use self::input::{
     ColumnKind, ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut, Value,
@@ -13,3 +14,4 @@ pub use self::long_table::{
 };
 pub use self::matrix::{Dataset, FeatureMatrix, InvalidMatrix, Snapshot, SupervisedData};
 pub use self::panel::{Frequency, InvalidPanel, Panel, Series, SeriesKey, TOTAL};
+pub use self::regressor::{KnownValues, Regressor, RegressorKind};

@@ -29,11 +29,11 @@ pub use self::evaluation::{
     SegmentsEvaluation, SeriesEvaluation, SeriesExample, SliceEvaluation, SnapshotEvaluation,
     StepEvaluation,
 };
-pub use self::panel::SeriesTableError;
+pub use self::panel::{EventsError, SeriesTableError};
 pub use self::recipe::{
-    ClusterRange, Clusters, EventRecipe, ForecastRecipe, GateMetric, GateRule, InvalidRecipe,
-    Measure, Recipe, RfmRecipe, SegmentsRecipe, SeriesChoice, SeriesTableRecipe, SnapshotRule,
-    TableRecipe,
+    CalendarEvent, ClusterRange, Clusters, ColumnChoice, EventRecipe, ForecastRecipe, GateMetric,
+    GateRule, InvalidColumnChoice, InvalidRecipe, LineRegressor, Measure, Recipe, RfmRecipe,
+    SegmentsRecipe, SeriesChoice, SeriesTableRecipe, SnapshotRule, TableRecipe,
 };
 pub use self::run::{Training, TrainingRequest, TrainingResult};
 pub use self::table::{ColumnSummary, TableColumns, TableError};

@@ -19,10 +19,10 @@ use crate::serving::{CallerRows, Selector, ServedModel, ServingError, TableRows}
 
 use self::question::{Head, Question, question};
 use self::tensor::Place;
-use super::{answered, blocking};
 use super::predictions::{INLINE_ROWS, Items, answer_items};
 use super::proto::inference::{self as proto, grpc_inference_service_server::GrpcInferenceService};
 use super::status::{after_name, from_name, from_serving, invalid, invalid_field};
+use super::{answered, blocking};
 
 /// Extensions of the protocol that are offered; of the repository's only the index.
 const EXTENSIONS: [&str; 2] = ["statistics", "model_repository(index)"];

@@ -1,11 +1,13 @@
 //! `recipe.toml`: what to train, on whom, over which windows, and when to promote.
 
+mod columns;
 mod event;
 mod series;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+pub use self::columns::{CalendarEvent, ColumnChoice, InvalidColumnChoice, LineRegressor};
 pub use self::event::EventRecipe;
 pub use self::series::SeriesTableRecipe;
 pub use self::table::TableRecipe;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Frequency, TOTAL};
 use crate::metrics;
-use crate::model::{Coherence, ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
+use crate::model::{BoostingChoice, Coherence, ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
 
 /// A recipe of one kind. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -131,6 +133,18 @@ pub struct ForecastRecipe {
     pub series: Vec<SeriesChoice>,
     /// The series of a file instead of transactions.
     pub table: Option<SeriesTableRecipe>,
+    /// Columns that are derived from the lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regressors: Vec<LineRegressor>,
+    /// Holidays and other events, past and to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<CalendarEvent>,
+    /// A CSV file of more events with the columns `name`, `date` and, if it likes, `end`; the server
+    /// takes an absolute path only.
+    pub events_file: Option<PathBuf>,
+    /// Whether gradient boosting over all series may join an ensemble.
+    #[serde(default)]
+    pub boosting: BoostingChoice,
     /// How groups and total are made to agree, for measures that add up.
     #[serde(default)]
     pub coherence: Coherence,
@@ -362,12 +376,16 @@ impl Recipe {
         }
     }
 
-    /// The file that it learns from, if it is not from transactions.
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Self::Forecast(recipe) => recipe.table.as_ref().map(|table| table.path.as_path()),
-            _ => self.table().map(|(_, table)| table.path.as_path()),
-        }
+    /// The files that it reads, by the keys that name them.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let (table, events) = match self {
+            Self::Forecast(recipe) => {
+                (recipe.table.as_ref().map(|table| &table.path), recipe.events_file.as_ref())
+            }
+            _ => (self.table().map(|(_, table)| &table.path), None),
+        };
+        let named = [("table.path", table), ("events_file", events)];
+        named.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
     }
 
     /// The table of cases that it learns from, if it is not from transactions.
@@ -467,6 +485,7 @@ impl ForecastRecipe {
                 problems.push("series.most: expected at least 1".to_owned());
             }
         }
+        problems.extend(self.column_problems());
         problems
     }
 }

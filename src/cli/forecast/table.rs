@@ -26,7 +26,8 @@ pub(super) struct TableArgs {
     /// Forecast the series of this CSV or Parquet file instead of asking a server: one row per
     /// series and time
     #[arg(long, value_name = "FILE", requires = "file", requires = "horizon",
-        conflicts_with_all = ["series", "model", "version", "alias", "sum", "components"])]
+        conflicts_with_all = ["series", "model", "version", "alias", "sum", "components", "effects",
+            "plan"])]
     pub(super) table: Option<PathBuf>,
     /// The Parquet or, by its extension, CSV file to write; there whole or not at all
     #[arg(long, value_name = "FILE", requires = "table")]

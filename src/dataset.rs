@@ -10,7 +10,8 @@ pub use self::input::{
     ColumnKind, ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut, Value,
 };
 pub use self::long_table::{
-    Gaps, InvalidLongTable, LongRows, LongSeries, LongTable, MOST_LONG_VALUES, Spacing, Stamp,
+    Gaps, InvalidLongTable, LongRow, LongRows, LongSeries, LongTable, MOST_LONG_VALUES, Spacing,
+    Stamp,
 };
 pub use self::matrix::{Dataset, FeatureMatrix, InvalidMatrix, Snapshot, SupervisedData};
 pub use self::panel::{Frequency, InvalidPanel, Panel, Series, SeriesKey, TOTAL};

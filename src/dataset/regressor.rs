@@ -1,5 +1,7 @@
 //! Columns that are known in advance, beside the series of a panel.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// What a column says about a period.
@@ -23,7 +25,7 @@ impl RegressorKind {
     }
 
     /// What stands for a period that nobody says anything about: nothing happens, the price stays.
-    pub fn unsaid(self, last: Option<f64>) -> f64 {
+    fn unsaid(self, last: Option<f64>) -> f64 {
         match self {
             Self::Indicator => 0.0,
             Self::Price => last.unwrap_or(1.0),
@@ -54,6 +56,18 @@ pub struct Regressor {
     pub name: String,
     /// What its values say.
     pub kind: RegressorKind,
+}
+
+impl Regressor {
+    /// The values of the column in some periods, of which the first ones are known.
+    pub fn over<'a>(
+        &self,
+        known: &'a [f64],
+        periods: Range<usize>,
+    ) -> impl Iterator<Item = f64> + use<'a> {
+        let unsaid = self.kind.unsaid(known.last().copied());
+        periods.map(move |period| known.get(period).copied().unwrap_or(unsaid))
+    }
 }
 
 /// The values of every column for one series, each from the series' first period on as far as they

@@ -235,6 +235,9 @@ impl ForecastModel {
         if !fitted.covers(panel) {
             return Err(refused("a group has sales that no series of the model covers"));
         }
+        if !fitted.regressors.is_empty() && panel.regressors() != fitted.regressors {
+            return Err(refused("its regressors or events are not those of the model"));
+        }
         let mut fitted = fitted.clone();
         fitted.update(panel, self.end_period)?;
         Ok(Self { ensemble: Some(fitted), end_period: panel.end_period(), ..self.clone() })

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::cli::arguments::series;
 use crate::cli::exit::Failure;
-use crate::dataset::Value;
 use crate::grpc::proto::{PlannedPeriod, PlannedValue};
 use crate::ingest::{LongTableError, TableFile};
 
@@ -41,15 +40,7 @@ fn rows(path: &Path) -> Result<Vec<PlannedPeriod>, LongTableError> {
             if column == id_at || column == time_at {
                 continue;
             }
-            let cell = table.value(column)?;
-            let value = match &cell {
-                Value::Missing => continue,
-                Value::Number(number) => Some(*number),
-                Value::Flag(flag) => Some(f64::from(u8::from(*flag))),
-                Value::Text(text) if text.trim().is_empty() => continue,
-                Value::Text(text) => text.trim().parse().ok(),
-            };
-            let value = value.ok_or_else(|| table.wrong(column, "a number", cell.to_string()))?;
+            let Some(value) = table.number(column)? else { continue };
             values.push(PlannedValue { regressor: name.clone(), value });
         }
         if !values.is_empty() {

@@ -118,9 +118,7 @@ impl Columns {
             if values.is_empty() {
                 return Vec::new();
             }
-            let unsaid = regressor.kind.unsaid(values.last().copied());
-            let value = |period: usize| values.get(period).copied().unwrap_or(unsaid);
-            (start..start + periods).map(value).collect()
+            regressor.over(values, start..start + periods).collect()
         };
         Self { values: regressors.iter().zip(known).map(column).collect() }
     }
@@ -207,12 +205,11 @@ impl Fitted {
         Ok(fitted)
     }
 
-    /// Takes in the columns of a panel that goes on for `closed` periods after the ones that the
-    /// fit has seen, and of the horizon after them.
+    /// Takes in the columns, which are those of the fit, of a panel that goes on for `closed` periods
+    /// after the ones that the fit has seen, and of the horizon after them.
     pub(super) fn take_known(&mut self, panel: &Panel, closed: usize) -> Result<(), ForecastError> {
         let horizon = self.parts.first().map_or(0, |part| part.settings().horizon);
-        // Columns of another recipe say nothing to this fit.
-        if self.regressors.is_empty() || panel.regressors() != self.regressors {
+        if self.regressors.is_empty() {
             return Ok(());
         }
         let from = |place: &Place, back: usize, periods: usize| {

@@ -84,8 +84,7 @@ pub(super) fn build(
             let key = SeriesKey { group: choice.group.clone(), value: String::new() };
             named.push((key, rest(total, &named)));
         }
-        let own = named.into_iter();
-        for (key, sums) in own {
+        for (key, sums) in named {
             if let Some(one) = to_series(key, &sums.amounts, end_period, recipe.measure()) {
                 bought.insert(one.key.clone(), sums.bought);
                 series.push(one);

@@ -7,6 +7,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use self::columns::MOST_COLUMNS;
 pub use self::columns::{CalendarEvent, ColumnChoice, InvalidColumnChoice, LineRegressor};
 pub use self::event::EventRecipe;
 pub use self::series::SeriesTableRecipe;

@@ -5,8 +5,17 @@ use crate::model::forecasting::EffectOutcome;
 use crate::readable::figure;
 use crate::report::page::Table;
 
-const COLUMNS: [&str; 9] =
-    ["series", "regressor", ">percent", ">95 % from", ">to", ">baseline", ">uplift", ">95 % from", ">to"];
+const COLUMNS: [&str; 9] = [
+    "series",
+    "regressor",
+    ">percent",
+    ">95 % from",
+    ">to",
+    ">baseline",
+    ">uplift",
+    ">95 % from",
+    ">to",
+];
 
 /// A row per series and regressor; `None` for models without regressors.
 pub(super) fn table(answers: &[SeriesForecast]) -> Option<Table> {

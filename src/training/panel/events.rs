@@ -7,12 +7,12 @@ use jiff::civil::Date;
 
 use crate::dataset::{Frequency, Regressor, RegressorKind};
 use crate::ingest::{ReadFileError, TableFile};
-use crate::training::recipe::{CalendarEvent, ForecastRecipe};
+use crate::training::recipe::{CalendarEvent, ForecastRecipe, MOST_COLUMNS};
 use crate::transaction::Timestamp;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// Most events of a file.
-const MOST_EVENTS: usize = 10_000;
+const MOST_EVENTS: u64 = 10_000;
 
 /// Why a file holds no events.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +56,22 @@ pub enum EventsError {
         /// The name.
         name: String,
     },
-    /// More events than anybody has.
-    #[error("expected at most {MOST_EVENTS} events")]
-    TooMany,
+    /// More events than a calendar has.
+    #[error("row {row}: expected at most {MOST_EVENTS} events; remove those that do not matter")]
+    TooMany {
+        /// The row, from 1.
+        row: u64,
+    },
+    /// More names than a model has columns.
+    #[error(
+        "row {row}, column name: with {name:?} there are more than {MOST_COLUMNS} regressors and events; give alike events one name"
+    )]
+    TooManyColumns {
+        /// The row, from 1.
+        row: u64,
+        /// The name.
+        name: String,
+    },
 }
 
 /// The columns of events: by name, the first and last days of each.
@@ -94,14 +107,11 @@ impl Events {
         };
         let (name_at, date_at, end_at) = (required("name")?, required("date")?, position("end"));
         let taken: Vec<String> = recipe.column_names();
-        for nth in 0.. {
-            if !table.read()? {
-                break;
-            }
-            if nth >= MOST_EVENTS {
-                return Err(EventsError::TooMany);
-            }
+        while table.read()? {
             let row = table.row();
+            if row > MOST_EVENTS {
+                return Err(EventsError::TooMany { row });
+            }
             let missing = |column| EventsError::Missing { row, column };
             let date_in = |column: usize| -> Result<Option<Date>, ReadFileError> {
                 let at = table.instant(column)?;
@@ -118,6 +128,9 @@ impl Events {
                 return Err(EventsError::Name { row, name });
             }
             self.add(&name, date, end);
+            if self.days.len() + taken.len() > MOST_COLUMNS {
+                return Err(EventsError::TooManyColumns { row, name });
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::ForecastRecipe;
 use crate::dataset::{Regressor, RegressorKind};
 
 /// Most columns of a model.
-const MOST_COLUMNS: usize = 40;
+pub(in crate::training) const MOST_COLUMNS: usize = 40;
 
 /// A column that is derived from the lines.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -4,12 +4,15 @@ mod input;
 mod long_table;
 mod matrix;
 mod panel;
+mod regressor;
 
 pub use self::input::{
     ColumnKind, ColumnProfile, ColumnType, InputColumn, InputSchema, LeftOut, Value,
 };
 pub use self::long_table::{
-    Gaps, InvalidLongTable, LongRows, LongSeries, LongTable, MOST_LONG_VALUES, Spacing, Stamp,
+    Gaps, InvalidLongTable, LongRow, LongRows, LongSeries, LongTable, MOST_LONG_VALUES, Spacing,
+    Stamp,
 };
 pub use self::matrix::{Dataset, FeatureMatrix, InvalidMatrix, Snapshot, SupervisedData};
 pub use self::panel::{Frequency, InvalidPanel, Panel, Series, SeriesKey, TOTAL};
+pub use self::regressor::{KnownValues, Regressor, RegressorKind};

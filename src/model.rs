@@ -32,9 +32,9 @@ pub use self::dependence::{DependenceCurve, DependencePoint, PartialDependence};
 pub use self::fit::{CancelToken, FitError, FitRun, NoProgress, PredictError, ProgressSink};
 pub use self::fitted::{FittedModel, GoldenInputs, ModelKind};
 pub use self::forecast::{
-    Backtest, Coherence, Components, ForecastAlgorithm, ForecastEstimator, ForecastModel,
-    ForecastQuery, Interval, IntervalSource, MemberWeight, Method, SeriesForecast, SumForecast,
-    Watched, forecast_failure,
+    Backtest, BoostingChoice, Coherence, Components, ForecastAlgorithm, ForecastEstimator,
+    ForecastModel, ForecastQuery, Interval, IntervalSource, InvalidPlan, MemberWeight, Method,
+    PlannedPeriod, SeriesForecast, SumForecast, Watched, forecast_failure,
 };
 pub use self::preprocessing::{ColumnChoice, Standardizer, Transform};
 pub use self::probability::{Contribution, Prior, Probability};

@@ -5,7 +5,10 @@ mod output;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::LongTable;
-use crate::model::forecasting::{Calibration, Interval, PanelFit, Settings, Width, fit_panel};
+use crate::model::forecasting::{
+    Calibration, Fallback, ForecastError, Inputs, Interval, PanelFit, Regressors, Settings, Width,
+    fit_panel_from,
+};
 use crate::model::{FitError, FitRun, Watched, forecast_failure};
 
 use self::output::ForecastFile;
@@ -36,6 +39,8 @@ pub struct TableForecastResult {
     pub calibration: Calibration,
     /// Series for which something was done differently.
     pub fallbacks: usize,
+    /// Those of them in which the columns that are known in advance have no part.
+    pub without_regressors: usize,
 }
 
 /// Why there is no file of forecasts.
@@ -67,8 +72,11 @@ impl TableForecast<'_> {
         run: &FitRun<'_>,
     ) -> Result<TableForecastResult, TableForecastError> {
         let values: Vec<&[f64]> = self.table.series().iter().map(|one| &*one.values).collect();
+        let regressors = self.regressors().map_err(forecast_failure)?;
+        let inputs =
+            Inputs { series: &values, regressors: regressors.as_ref(), ..Inputs::default() };
         let fitted = run.install(|| {
-            fit_panel(&values, &self.settings, &Watched(run)).map_err(forecast_failure)
+            fit_panel_from(&inputs, &self.settings, &Watched(run)).map_err(forecast_failure)
         })?;
         let all: Vec<usize> = (0..values.len()).collect();
         let widths = self.levels.iter().map(|level| fitted.widths(&all, *level));
@@ -80,6 +88,10 @@ impl TableForecast<'_> {
         let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), mase| (sum + mase, count + 1.0));
         let departed =
             |index: &&usize| fitted.fallbacks(**index).is_ok_and(|list| !list.is_empty());
+        let left_out = |index: &&usize| {
+            let fallbacks = fitted.fallbacks(**index);
+            fallbacks.is_ok_and(|list| list.contains(&Fallback::RegressorsLeftOut))
+        };
         Ok(TableForecastResult {
             series: values.len(),
             rows,
@@ -87,7 +99,25 @@ impl TableForecast<'_> {
             mase: (count > 0.0).then(|| sum / count),
             calibration: fitted.calibration(),
             fallbacks: all.iter().filter(departed).count(),
+            without_regressors: all.iter().filter(left_out).count(),
         })
+    }
+
+    /// The columns of the table over the values of each series and the horizon.
+    fn regressors(&self) -> Result<Option<Regressors>, ForecastError> {
+        let columns = self.table.regressors();
+        if columns.is_empty() {
+            return Ok(None);
+        }
+        let rows = self.table.series().iter().map(|series| {
+            let periods = series.values.len() + self.settings.horizon;
+            let own = columns.iter().zip(&series.known);
+            let own: Vec<Vec<f64>> =
+                own.map(|(column, known)| column.over(known, 0..periods).collect()).collect();
+            let row = |period: usize| own.iter().filter_map(move |column| column.get(period));
+            (0..periods).flat_map(row).copied().collect()
+        });
+        Regressors::new(columns.to_vec(), rows.collect()).map(Some)
     }
 
     fn write(

@@ -29,11 +29,12 @@ pub use self::evaluation::{
     SegmentsEvaluation, SeriesEvaluation, SeriesExample, SliceEvaluation, SnapshotEvaluation,
     StepEvaluation,
 };
-pub use self::panel::SeriesTableError;
+pub use self::panel::{EventsError, SeriesTableError};
 pub use self::recipe::{
-    ClusterRange, Clusters, Cron, EventRecipe, ForecastRecipe, GateMetric, GateRule, InvalidRecipe,
-    MOST_REASONS, Measure, OutputPattern, Population, Recipe, RfmRecipe, Schedule, ScheduledTask,
-    ScoreSchedule, SegmentsRecipe, SeriesChoice, SeriesTableRecipe, SnapshotRule, TableRecipe,
+    CalendarEvent, ClusterRange, Clusters, ColumnChoice, Cron, EventRecipe, ForecastRecipe,
+    GateMetric, GateRule, InvalidColumnChoice, InvalidRecipe, LineRegressor, MOST_REASONS, Measure,
+    OutputPattern, Population, Recipe, RfmRecipe, Schedule, ScheduledTask, ScoreSchedule,
+    SegmentsRecipe, SeriesChoice, SeriesTableRecipe, SnapshotRule, TableRecipe,
 };
 pub use self::run::{DriftCheck, Training, TrainingRequest, TrainingResult};
 pub use self::table::{ColumnSummary, TableColumns, TableError};

@@ -79,6 +79,10 @@ mod compression;
 #[path = "it/forecast.rs"]
 mod forecast;
 
+/// Promotions, prices and events in forecasts, and their effects against a known truth.
+#[path = "it/promotions.rs"]
+mod promotions;
+
 /// Forecasts of any table of series, by the command alone.
 #[path = "it/forecast_table.rs"]
 mod forecast_table;

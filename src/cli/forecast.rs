@@ -1,6 +1,10 @@
 //! `patron forecast`: sales of the coming periods.
 
+mod effects;
+mod plan;
 mod table;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -50,6 +54,13 @@ pub(super) struct ForecastArgs {
     /// Show level, trend and season of what is expected
     #[arg(long)]
     components: bool,
+    /// Show what promotions, prices and events do to each series
+    #[arg(long)]
+    effects: bool,
+    /// Forecast under the promotions and prices of this CSV or Parquet file: unique_id (total or
+    /// GROUP=VALUE), ds (a day of the period) and a column per regressor; empty cells plan nothing
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     #[command(flatten)]
     table: table::TableArgs,
 }
@@ -84,6 +95,8 @@ fn request(args: ForecastArgs) -> Result<ForecastRequest, Failure> {
         levels: args.level.iter().map(|text| level(text)).collect::<Result<_, _>>()?,
         include_components: args.components,
         sums: args.sum.iter().map(|text| sum(text)).collect::<Result<_, _>>()?,
+        include_effects: args.effects,
+        plan: args.plan.as_deref().map(plan::read).transpose()?.unwrap_or_default(),
     })
 }
 
@@ -135,7 +148,8 @@ impl Report for ForecastResponse {
             let table = self.table(&sum.mean, &sum.intervals, None);
             format!("\nsum {}\n{table}", nth + 1)
         });
-        format!("{fields}{}", blocks.chain(sums).collect::<String>())
+        let effects = effects::table(&self.series).map(|table| format!("\neffects\n{table}"));
+        format!("{fields}{}", blocks.chain(sums).chain(effects).collect::<String>())
     }
 }
 
@@ -155,8 +169,14 @@ impl ForecastResponse {
         let levels = intervals.iter().map(|interval| interval.level * 100.0);
         columns.extend(levels.flat_map(|level| [format!(">{level} % from"), ">to".to_owned()]));
         let named = parts.map(|parts| {
-            let ForecastComponents { level, trend, seasonal, adjustment } = parts;
-            [("level", level), ("trend", trend), ("season", seasonal), ("agreed", adjustment)]
+            let ForecastComponents { level, trend, seasonal, adjustment, regressors } = parts;
+            [
+                ("level", level),
+                ("trend", trend),
+                ("season", seasonal),
+                ("effects", regressors),
+                ("agreed", adjustment),
+            ]
         });
         let named = named.as_ref().map(|named| named.as_slice()).unwrap_or_default();
         columns.extend(named.iter().map(|(name, _)| format!(">{name}")));
@@ -213,6 +233,7 @@ fn series_json(series: &SeriesForecast) -> Value {
             "trend": parts.trend,
             "seasonal": parts.seasonal,
             "adjustment": parts.adjustment,
+            "regressors": parts.regressors,
         })
     });
     let weights = series.weights.iter();
@@ -227,5 +248,6 @@ fn series_json(series: &SeriesForecast) -> Value {
         "weights": weights.collect::<Vec<_>>(),
         "fallback_reason": given(&series.fallback_reason),
         "backtest_mase": series.backtest_mase,
+        "effects": effects::json(&series.effects),
     })
 }

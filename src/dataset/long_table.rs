@@ -1,6 +1,7 @@
 //! Any series in long form, one row per series and time, as forecasting libraries take them:
 //! `unique_id`, `ds`, `y`.
 
+mod given;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,10 @@ use std::fmt;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
+
+use self::given::Given;
+pub use self::given::LongRow;
+use super::regressor::{KnownValues, Regressor};
 
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
 const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
@@ -22,13 +27,7 @@ pub struct LongRows {
     numbers: HashMap<String, usize>,
     series: Vec<Given>,
     kind: Option<StampKind>,
-}
-
-#[derive(Clone, Debug)]
-struct Given {
-    id: String,
-    /// Stamp, value and number of the row.
-    rows: Vec<(i64, f64, u64)>,
+    regressors: Vec<Regressor>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +60,7 @@ pub enum Gaps {
 pub struct LongTable {
     spacing: Spacing,
     series: Vec<LongSeries>,
+    regressors: Vec<Regressor>,
 }
 
 /// One series.
@@ -72,6 +72,8 @@ pub struct LongSeries {
     pub end: i64,
     /// Its values in order of time.
     pub values: Vec<f64>,
+    /// The columns that are known in advance, from the first value on and as far as there are rows.
+    pub known: KnownValues,
 }
 
 /// How far stamps of neighbouring periods are apart, and where they are counted from.
@@ -126,6 +128,18 @@ pub enum InvalidLongTable {
         /// What came.
         found: f64,
     },
+    /// A row without a value that is not to come: the series has later values, or none at all.
+    #[error(
+        "row {row}: series {id} has no value for {stamp}; give one, or only rows without a value after its last one"
+    )]
+    NoValue {
+        /// The row, from 1.
+        row: u64,
+        /// The series.
+        id: String,
+        /// The time.
+        stamp: String,
+    },
     /// Two rows of one series have one time.
     #[error("row {row}: series {id} has a value for {stamp} already, in row {before}")]
     Repeated {
@@ -167,17 +181,17 @@ pub enum InvalidLongTable {
 }
 
 impl LongRows {
-    /// Adds a row, the `row`-th from 1.
+    /// No rows yet, of series with columns that are known in advance.
+    pub fn with_regressors(regressors: Vec<Regressor>) -> Self {
+        Self { regressors, ..Self::default() }
+    }
+
+    /// Adds a row of a series.
     ///
     /// # Errors
     /// [`InvalidLongTable::NotFinite`], [`InvalidLongTable::MixedStamps`].
-    pub fn add(
-        &mut self,
-        id: &str,
-        stamp: Stamp,
-        y: f64,
-        row: u64,
-    ) -> Result<(), InvalidLongTable> {
+    pub fn add(&mut self, id: &str, stamp: Stamp, given: LongRow) -> Result<(), InvalidLongTable> {
+        let row = given.row;
         let (kind, stamp) = match stamp {
             Stamp::Index(stamp) => (StampKind::Index, stamp),
             Stamp::Instant(stamp) => (StampKind::Instant, stamp),
@@ -187,8 +201,8 @@ impl LongRows {
             let (expected, found) = (expected.name(), kind.name());
             return Err(InvalidLongTable::MixedStamps { row, expected, found });
         }
-        if !y.is_finite() {
-            return Err(InvalidLongTable::NotFinite { row, found: y });
+        if let Some(found) = given.y.filter(|y| !y.is_finite()) {
+            return Err(InvalidLongTable::NotFinite { row, found });
         }
         let number = match self.numbers.get(id) {
             Some(number) => *number,
@@ -199,7 +213,7 @@ impl LongRows {
             }
         };
         if let Some(series) = self.series.get_mut(number) {
-            series.rows.push((stamp, y, row));
+            series.rows.push((stamp, given));
         }
         Ok(())
     }
@@ -212,12 +226,14 @@ impl LongRows {
     pub fn series(mut self, gaps: Gaps) -> Result<LongTable, InvalidLongTable> {
         let Some(kind) = self.kind else { return Err(InvalidLongTable::Empty) };
         for series in &mut self.series {
-            series.rows.sort_by_key(|(stamp, _, row)| (*stamp, *row));
+            series.rows.sort_by_key(|(stamp, given)| (*stamp, given.row));
         }
         let spacing = Spacing::of(kind, &self.series);
         let mut left = MOST_LONG_VALUES;
-        let series = self.series.into_iter().map(|series| series.fill(spacing, gaps, &mut left));
-        Ok(LongTable { spacing, series: series.collect::<Result<_, _>>()? })
+        let regressors = self.regressors;
+        let fill = |series: Given| series.fill(spacing, gaps, &regressors, &mut left);
+        let series = self.series.into_iter().map(fill).collect::<Result<_, _>>()?;
+        Ok(LongTable { spacing, series, regressors })
     }
 }
 
@@ -227,50 +243,6 @@ impl StampKind {
             Self::Index => "a whole number",
             Self::Instant => "a date",
         }
-    }
-}
-
-impl Given {
-    /// `left` is how many periods may still come.
-    fn fill(
-        self,
-        spacing: Spacing,
-        gaps: Gaps,
-        left: &mut i64,
-    ) -> Result<LongSeries, InvalidLongTable> {
-        let Self { id, rows } = self;
-        let periods: Vec<i64> = rows.iter().map(|(stamp, _, _)| spacing.period(*stamp)).collect();
-        let (first, last) = (periods.first().copied(), periods.last().copied());
-        let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
-        let length = last.saturating_sub(first).saturating_add(1);
-        if length > *left || last == i64::MAX {
-            let found = length.saturating_add(MOST_LONG_VALUES - *left);
-            return Err(InvalidLongTable::TooLong { id, spacing: spacing.to_string(), found });
-        }
-        *left -= length;
-        let mut values = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        let mut before: Option<(i64, u64)> = None;
-        for (period, (_, y, row)) in periods.into_iter().zip(rows) {
-            if let Some((last, before)) = before {
-                if period == last {
-                    let stamp = spacing.stamp(period).to_string();
-                    return Err(InvalidLongTable::Repeated { row, before, id, stamp });
-                }
-                if period > last + 1 && gaps == Gaps::Refuse {
-                    let (from, to) = (spacing.stamp(last), spacing.stamp(period));
-                    return Err(InvalidLongTable::Gap {
-                        id,
-                        spacing: spacing.to_string(),
-                        from: from.to_string(),
-                        to: to.to_string(),
-                    });
-                }
-                values.extend((last + 1..period).map(|_| 0.0));
-            }
-            values.push(y);
-            before = Some((period, row));
-        }
-        Ok(LongSeries { id, end: last + 1, values })
     }
 }
 
@@ -284,12 +256,17 @@ impl LongTable {
     pub fn series(&self) -> &[LongSeries] {
         &self.series
     }
+
+    /// The columns that are known in advance.
+    pub fn regressors(&self) -> &[Regressor] {
+        &self.regressors
+    }
 }
 
 impl Spacing {
     fn of(kind: StampKind, series: &[Given]) -> Self {
         let stamps =
-            || series.iter().flat_map(|series| series.rows.iter().map(|(stamp, _, _)| *stamp));
+            || series.iter().flat_map(|series| series.rows.iter().map(|(stamp, _)| *stamp));
         let origin = stamps().next().unwrap_or_default();
         if kind == StampKind::Index {
             return Self::Index { step: common_step(series, |stamp| stamp), origin };
@@ -378,7 +355,7 @@ impl fmt::Display for Stamp {
 /// The greatest common divisor of the differences between neighbouring stamps and between the
 /// beginnings of series; 1 where there is none.
 fn common_step(series: &[Given], position: impl Fn(i64) -> i64) -> i64 {
-    let stamps = series.iter().flat_map(|series| series.rows.iter().map(|(stamp, _, _)| *stamp));
+    let stamps = series.iter().flat_map(|series| series.rows.iter().map(|(stamp, _)| *stamp));
     let positions: Vec<i64> = stamps.map(position).collect();
     let apart = positions.iter().zip(positions.iter().skip(1));
     let step = apart.fold(0_u64, |step, (a, b)| greatest_common_divisor(step, a.abs_diff(*b)));

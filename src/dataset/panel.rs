@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::regressor::{KnownValues, Regressor};
 use crate::transaction::{ShopClock, Timestamp};
 
 /// Length of one period.
@@ -115,6 +116,12 @@ pub struct Panel {
     frequency: Frequency,
     end_period: i32,
     series: Vec<Series>,
+    /// Columns that are known in advance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    regressors: Vec<Regressor>,
+    /// Their values by series; as long as `series` where there are columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    known: Vec<KnownValues>,
 }
 
 impl Panel {
@@ -146,7 +153,17 @@ impl Panel {
         {
             return Err(InvalidPanel::Repeated { key: first.key.to_string() });
         }
-        Ok(Self { frequency, end_period, series })
+        Ok(Self { frequency, end_period, series, regressors: Vec::new(), known: Vec::new() })
+    }
+
+    /// The same panel with columns that are known in advance; `known` gives those of each series.
+    pub fn with_regressors(
+        self,
+        regressors: Vec<Regressor>,
+        known: impl FnMut(&Series) -> KnownValues,
+    ) -> Self {
+        let known = self.series.iter().map(known).collect();
+        Self { regressors, known, ..self }
     }
 
     /// Length of a period.
@@ -164,27 +181,54 @@ impl Panel {
         &self.series
     }
 
+    /// The columns that are known in advance.
+    pub fn regressors(&self) -> &[Regressor] {
+        &self.regressors
+    }
+
+    /// The values of those columns for the series of this index; empty without columns.
+    pub fn known(&self, index: usize) -> &[Vec<f64>] {
+        self.known.get(index).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The series of this key.
     pub fn find(&self, key: &SeriesKey) -> Option<&Series> {
-        let index = self.series.binary_search_by(|series| series.key.cmp(key)).ok()?;
-        self.series.get(index)
+        self.series.get(self.position(key)?)
+    }
+
+    /// The index of the series of this key.
+    pub fn position(&self, key: &SeriesKey) -> Option<usize> {
+        self.series.binary_search_by(|series| series.key.cmp(key)).ok()
     }
 
     /// The same panel with the series of these keys alone, which are in order.
-    pub fn only(mut self, keys: &[SeriesKey]) -> Self {
-        self.series.retain(|series| keys.binary_search(&series.key).is_ok());
-        self
+    pub fn only(&self, keys: &[SeriesKey]) -> Self {
+        self.keep(self.end_period, |series| {
+            keys.binary_search(&series.key).is_ok().then(|| series.clone())
+        })
     }
 
-    /// The same panel without its last `periods` periods; series that vanish are left out.
+    /// The same panel without its last `periods` periods; series that vanish are left out. What is
+    /// known in advance stays known.
     pub fn without_last(&self, periods: usize) -> Self {
-        let shortened = self.series.iter().filter_map(|series| {
+        self.keep(self.end_period - periods as i32, |series| {
             let length = series.values.len().checked_sub(periods).filter(|length| *length > 0)?;
             let values = series.values.get(..length)?.to_vec();
             Some(Series { key: series.key.clone(), first_period: series.first_period, values })
-        });
-        let series = shortened.collect();
-        Self { frequency: self.frequency, end_period: self.end_period - periods as i32, series }
+        })
+    }
+
+    /// The panel of what `change` makes of each series, in the same order and from the same period.
+    fn keep(&self, end_period: i32, change: impl Fn(&Series) -> Option<Series>) -> Self {
+        let (mut series, mut known) = (Vec::new(), Vec::new());
+        for (index, one) in self.series.iter().enumerate() {
+            if let Some(changed) = change(one) {
+                series.push(changed);
+                known.extend(self.known.get(index).cloned());
+            }
+        }
+        let regressors = self.regressors.clone();
+        Self { frequency: self.frequency, end_period, series, regressors, known }
     }
 }
 

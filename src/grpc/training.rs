@@ -126,10 +126,10 @@ fn create(
         let problem = format!("expected a forecast, found {}; train it anew", recipe.kind());
         return Err(invalid("WRONG_MODEL_KIND", "update", problem));
     }
-    if let Some(path) = recipe.file() {
+    for (key, path) in recipe.files() {
         // The job opens the path as it stands in the recipe, maybe in another directory.
         if !path.is_absolute() {
-            let problem = format!("table.path: expected an absolute path, found {path:?}");
+            let problem = format!("{key}: expected an absolute path, found {path:?}");
             return Err(invalid("INVALID_RECIPE", "recipe_toml", problem));
         }
         app.allowed_path(path).map_err(|error| from_path(&error))?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::dataset::{Gaps, InvalidLongTable, LongRows, LongTable, Value};
+use crate::dataset::{Gaps, InvalidLongTable, LongRow, LongRows, LongTable, Regressor};
 
 use super::file::ReadFileError;
 use super::table::TableFile;
@@ -16,6 +16,8 @@ pub struct LongColumns {
     pub time: String,
     /// How much.
     pub value: String,
+    /// Columns that are known in advance. With any, a row without a value is one to come.
+    pub regressors: Vec<Regressor>,
 }
 
 /// Why a file holds no series.
@@ -40,6 +42,20 @@ pub enum LongTableError {
         /// The column.
         column: String,
     },
+    /// A cell is none of its column's kind.
+    #[error("row {row}, column {column}: expected {expected} for series {series}, found {found}")]
+    Known {
+        /// The row, from 1.
+        row: u64,
+        /// The column.
+        column: String,
+        /// The series.
+        series: String,
+        /// What the column holds.
+        expected: &'static str,
+        /// What came.
+        found: String,
+    },
     /// The rows are no series.
     #[error(transparent)]
     Rows(#[from] InvalidLongTable),
@@ -60,27 +76,32 @@ pub fn read_long_table(
         let missing = || LongTableError::NoColumn { column: name.clone(), header: header.to_vec() };
         header.iter().position(|column| column == name).ok_or_else(missing)
     };
-    let LongColumns { id, time, value } = columns;
-    let places = [position(id)?, position(time)?, position(value)?];
-    let mut rows = LongRows::default();
+    let LongColumns { id, time, value, regressors } = columns;
+    let [id_at, time_at, value_at] = [position(id)?, position(time)?, position(value)?];
+    let known_at = regressors.iter().map(|column| Ok((column, position(&column.name)?)));
+    let known_at: Vec<(&Regressor, usize)> = known_at.collect::<Result<_, LongTableError>>()?;
+    let mut rows = LongRows::with_regressors(regressors.clone());
     while table.read()? {
         let row = table.row();
         let missing = |column: &String| LongTableError::Missing { row, column: column.clone() };
-        let [id_at, time_at, value_at] = places;
         let key = table.key(id_at)?.ok_or_else(|| missing(id))?;
         let stamp = table.stamp(time_at)?.ok_or_else(|| missing(time))?;
-        let cell = table.value(value_at)?;
-        let y = match cell {
-            Value::Number(number) => Some(number),
-            Value::Text(text) => text.trim().parse().ok(),
-            Value::Missing | Value::Flag(_) => None,
-        };
-        let y = match y {
-            Some(y) => y,
-            None if cell.is_missing() => return Err(missing(value)),
-            None => return Err(table.wrong(value_at, "a number", cell.to_string()).into()),
-        };
-        rows.add(&key, stamp, y, row)?;
+        let y = table.number(value_at)?;
+        if y.is_none() && regressors.is_empty() {
+            return Err(missing(value));
+        }
+        let known = known_at.iter().map(|(Regressor { name, kind }, at)| {
+            let found = table.number(*at)?;
+            found.filter(|found| kind.allows(*found)).ok_or_else(|| LongTableError::Known {
+                row,
+                column: name.clone(),
+                series: key.clone().into_owned(),
+                expected: kind.expected(),
+                found: found.map_or_else(|| "none".to_owned(), |found| found.to_string()),
+            })
+        });
+        let known = known.collect::<Result<_, LongTableError>>()?;
+        rows.add(&key, stamp, LongRow { y, known, row })?;
     }
     Ok(rows.series(gaps)?)
 }

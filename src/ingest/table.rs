@@ -182,6 +182,23 @@ impl TableFile {
         })
     }
 
+    /// A cell as a number; a flag is 1 or 0. `None` where it is missing.
+    ///
+    /// # Errors
+    /// When it is a text that is no number.
+    pub fn number(&self, column: usize) -> Result<Option<f64>, ReadFileError> {
+        let cell = self.value(column)?;
+        let found = match &cell {
+            cell if cell.is_missing() => return Ok(None),
+            Value::Number(number) => Some(*number),
+            Value::Flag(flag) => Some(f64::from(u8::from(*flag))),
+            Value::Text(text) => text.trim().parse().ok(),
+            Value::Missing => None,
+        };
+        let wrong = || self.wrong(column, "a number", cell.to_string());
+        found.map(Some).ok_or_else(wrong)
+    }
+
     /// A cell as an instant: a timestamp or date of the file, or a text such as `2024-05-01`,
     /// `2024-05-01 13:30` or `2024-05-01T13:30:00Z`; without a zone it is taken as UTC. `None`
     /// where it is missing.

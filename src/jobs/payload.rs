@@ -128,7 +128,9 @@ pub fn training_reason(error: &TrainingError) -> &'static str {
         | TrainingError::HistoryTooShort { .. }
         | TrainingError::NoData { .. }
         | TrainingError::NoPopulation { .. } => "NOT_ENOUGH_DATA",
-        TrainingError::Table(_) | TrainingError::SeriesTable(_) => "INVALID_TABLE",
+        TrainingError::Table(_) | TrainingError::SeriesTable(_) | TrainingError::Events(_) => {
+            "INVALID_TABLE"
+        }
         TrainingError::NoUpdate => "NO_CHAMPION",
         TrainingError::Fit(FitError::NoUpdate { .. }) => "MODEL_NOT_READY",
         TrainingError::NoReference { .. } => "NO_REFERENCE",

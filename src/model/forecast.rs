@@ -4,10 +4,13 @@
 //! its external member. Fitting trims leading zeros, takes out days on which a shop never opens and
 //! makes parts and totals agree. Versions from before the kernel answer what they stored.
 
+mod algorithm;
 mod closed_days;
 mod coherence;
 mod fitted;
+mod fitting;
 mod interval;
+mod known;
 mod ridge_lags;
 mod scores;
 mod smartcore_ridge;
@@ -16,90 +19,22 @@ mod stored;
 mod tests;
 mod watched;
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
+pub use self::algorithm::{BoostingChoice, ForecastAlgorithm};
 pub use self::coherence::Coherence;
-use self::fitted::{Ask, Fitted, Plan};
+use self::fitted::{Ask, Fitted};
+use self::fitting::Plan;
+pub use self::known::{InvalidPlan, PlannedPeriod};
 use self::scores::Scores;
 use self::stored::StoredSeries;
 pub use self::watched::{Watched, forecast_failure};
-use crate::dataset::{Frequency, Panel, SeriesKey};
-use crate::model::{Estimator, FitError, FitRun, Model, PredictError, forecasting};
+use crate::dataset::{Frequency, Panel, Regressor, SeriesKey};
+use crate::model::forecasting::Effect;
+use crate::model::{Estimator, FitError, FitRun, Model, PredictError};
 
 /// Farthest horizon of a recipe, in periods.
 const HORIZON_LIMIT: usize = 400;
-
-/// The methods a recipe can name.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ForecastAlgorithm {
-    /// All models that suit a series, weighted by their backtest; the default.
-    #[default]
-    Ensemble,
-    /// Exponential smoothing, selected by AICc.
-    Ets,
-    /// Exponential smoothing with a damped trend on deseasonalised values.
-    Damped,
-    /// Complex exponential smoothing on deseasonalised values.
-    Ces,
-    /// Autoregression of changes on deseasonalised values.
-    Autoregression,
-    /// Smoothing of sums over several periods, for demand with many zeros.
-    Imapa,
-    /// Smoothing of the probability and the size of a demand, for demand with many zeros.
-    Tsb,
-    /// The dynamic optimised theta model on deseasonalised values.
-    Theta,
-    /// smartcore's ridge regression on lags and the position in the season.
-    RidgeLags,
-    /// The last season again: the baseline.
-    SeasonalNaive,
-}
-
-impl ForecastAlgorithm {
-    /// The name in a recipe.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ensemble => "ensemble",
-            Self::Ets => "ets",
-            Self::Damped => "damped",
-            Self::Ces => "ces",
-            Self::Autoregression => "autoregression",
-            Self::Imapa => "imapa",
-            Self::Tsb => "tsb",
-            Self::Theta => "theta",
-            Self::RidgeLags => "ridge-lags",
-            Self::SeasonalNaive => "seasonal-naive",
-        }
-    }
-}
-
-impl ForecastAlgorithm {
-    /// How the kernel is asked.
-    const fn method(self) -> forecasting::Method {
-        use forecasting::{Member, Method};
-        match self {
-            Self::Ensemble => Method::Ensemble,
-            Self::Ets => Method::Single(Member::Ets),
-            Self::Damped => Method::Single(Member::Damped),
-            Self::Ces => Method::Single(Member::Ces),
-            Self::Autoregression => Method::Single(Member::Autoregression),
-            Self::Imapa => Method::Single(Member::Imapa),
-            Self::Tsb => Method::Single(Member::Tsb),
-            Self::Theta => Method::Single(Member::Theta),
-            Self::RidgeLags => Method::Single(Member::External),
-            Self::SeasonalNaive => Method::Single(Member::SeasonalNaive),
-        }
-    }
-}
-
-impl fmt::Display for ForecastAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
 
 /// A forecast recipe that is not fitted yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -118,6 +53,10 @@ pub struct ForecastEstimator {
     pub coherence: Coherence,
     /// The groups of series that each add up to the total.
     pub groups: Vec<String>,
+    /// Whether the columns of the panel that are known in advance take part.
+    pub regressors: bool,
+    /// Whether gradient boosting over all series may take part in an ensemble.
+    pub boosting: BoostingChoice,
 }
 
 impl Estimator for ForecastEstimator {
@@ -146,6 +85,8 @@ impl Estimator for ForecastEstimator {
             non_negative: self.non_negative,
             coherence: self.coherence,
             groups: self.groups.clone(),
+            regressors: self.regressors,
+            boosting: self.boosting,
         };
         Ok(ForecastModel {
             algorithm: self.algorithm,
@@ -294,9 +235,28 @@ impl ForecastModel {
         if !fitted.covers(panel) {
             return Err(refused("a group has sales that no series of the model covers"));
         }
+        if !fitted.regressors.is_empty() && panel.regressors() != fitted.regressors {
+            return Err(refused("its regressors or events are not those of the model"));
+        }
         let mut fitted = fitted.clone();
         fitted.update(panel, self.end_period)?;
         Ok(Self { ensemble: Some(fitted), end_period: panel.end_period(), ..self.clone() })
+    }
+
+    /// The columns that were known in advance.
+    pub fn regressors(&self) -> &[Regressor] {
+        self.ensemble.as_ref().map_or(&[], |fitted| &fitted.regressors)
+    }
+
+    /// The same model under a plan for the periods to come. What the plan does not name stays as
+    /// the training assumed it: no promotion, the last usual price, the events of the recipe.
+    ///
+    /// # Errors
+    /// The first planned period that does not hold.
+    pub fn planned(&self, plan: &[PlannedPeriod]) -> Result<Self, InvalidPlan> {
+        let fitted = self.ensemble.as_ref().ok_or(InvalidPlan::NoRegressors)?;
+        let fitted = fitted.planned(plan, self.end_period, self.horizon)?;
+        Ok(Self { ensemble: Some(fitted), ..self.clone() })
     }
 
     /// Forecasts of sums of series, each with its own intervals, because errors cancel.
@@ -348,6 +308,8 @@ pub struct ForecastQuery {
     pub levels: Vec<f64>,
     /// Whether level, trend and season are wanted.
     pub components: bool,
+    /// Whether the effects of the columns that are known in advance are wanted.
+    pub effects: bool,
 }
 
 impl Model for ForecastModel {
@@ -369,6 +331,7 @@ impl Model for ForecastModel {
             horizon: input.horizon,
             levels: &input.levels,
             components: input.components,
+            effects: input.effects,
             algorithm: self.algorithm,
             first_period: self.end_period,
         };
@@ -398,6 +361,8 @@ pub struct SeriesForecast {
     pub backtest_mase: Option<f64>,
     /// The parts of the expected values, where they were asked for and the version knows them.
     pub components: Option<Components>,
+    /// What each column that is known in advance does, where that was asked for.
+    pub effects: Vec<Effect>,
 }
 
 /// The parts of expected values, which add up to them in every period.
@@ -409,6 +374,9 @@ pub struct Components {
     pub trend: Vec<f64>,
     /// What the season adds.
     pub seasonal: Vec<f64>,
+    /// What promotions, prices and events add to a period without any and of the usual price.
+    #[serde(default)]
+    pub regressors: Vec<f64>,
     /// What was added so that parts and totals agree.
     pub adjustment: Vec<f64>,
 }

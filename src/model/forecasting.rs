@@ -48,6 +48,6 @@ pub use self::fallback::Fallback;
 pub use self::member::Member;
 pub use self::panel::{Calibration, Inputs, PanelFit, fit_panel, fit_panel_from, fit_panel_with};
 pub use self::reconcile::{Constraint, Hierarchy, NodeErrors};
-pub use self::regressors::{Regressor, RegressorKind, Regressors};
+pub use self::regressors::Regressors;
 pub use self::settings::{Control, ExternalMember, ForecastError, Method, NoControl, Settings};
 pub use self::theta::Theta;

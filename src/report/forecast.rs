@@ -1,6 +1,7 @@
 //! Forecasts: what is to come, and how good the same was on periods that are known.
 
 mod curves;
+mod effects;
 
 use super::figure::{Caption, Colour, Figure, Key, Shape};
 use super::page::{Section, Table};
@@ -74,6 +75,14 @@ fn ahead(subject: &Subject, evaluation: &ForecastEvaluation) -> Result<Section, 
         section.figure(future(subject, index, answer, example)?);
     }
     section.table(weights(&answers));
+    if let Some(table) = effects::table(&answers) {
+        section.text(
+            "Percent is the change while a promotion or an event runs, or when a price rises by one \
+             percent. The baseline is what would have been sold without it in the periods it ran in \
+             or the price was not the usual one.",
+        );
+        section.table(table);
+    }
     Ok(section)
 }
 
@@ -93,6 +102,7 @@ fn answers(model: &ForecastModel, evaluation: &ForecastEvaluation) -> Vec<Series
         series: known,
         horizon: model.horizon(),
         levels: vec![0.8, 0.95],
+        effects: true,
         ..ForecastQuery::default()
     };
     if query.series.is_empty() { Vec::new() } else { model.predict(&query).unwrap_or_default() }

@@ -152,6 +152,7 @@ fn sold() -> (SeriesForecast, SeriesExample) {
         weights: Vec::new(),
         backtest_mase: None,
         components: None,
+        effects: Vec::new(),
     };
     let example = SeriesExample {
         key,

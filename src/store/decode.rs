@@ -36,6 +36,8 @@ pub struct SaleLine {
     pub store: Symbol,
     /// Country of the sale.
     pub country: Symbol,
+    /// The promotion it was sold under.
+    pub promotion: Symbol,
     /// Units; negative for a return.
     pub quantity: Quantity,
     /// Quantity times price less discount.
@@ -137,6 +139,7 @@ impl LineMaker<'_> {
             channel: line.channel,
             store: line.store,
             country: Symbol::from_raw(record.country),
+            promotion: Symbol::from_raw(record.promotion),
             quantity: line.quantity,
             amount: line.amount,
             margin: line.margin,

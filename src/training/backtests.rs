@@ -199,6 +199,7 @@ mod tests {
             weights: Vec::new(),
             backtest_mase: None,
             components: None,
+            effects: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::repository::RepositoryError;
 use crate::store::StoreError;
 use crate::transaction::InvalidTime;
 
-use super::panel::SeriesTableError;
+use super::panel::{EventsError, SeriesTableError};
 use super::recipe::InvalidRecipe;
 use super::table::TableError;
 
@@ -65,6 +65,9 @@ pub enum TrainingError {
     /// The recipe's table has no series for it.
     #[error("table: {0}")]
     SeriesTable(#[from] SeriesTableError),
+    /// The recipe's file of events holds none.
+    #[error("events_file: {0}")]
+    Events(#[from] EventsError),
     /// The recipe names an attribute that no customer has.
     #[error(
         "attributes: there is no {name:?}; imported are: {}",

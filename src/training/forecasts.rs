@@ -13,7 +13,7 @@ use super::TrainingError;
 use super::backtests::{Held, mean};
 use super::evaluation::{Evaluation, ForecastEvaluation, SeriesEvaluation};
 use super::panel::{self, Wanted};
-use super::recipe::{ForecastRecipe, Recipe};
+use super::recipe::{ForecastRecipe, Recipe, SeriesTableRecipe};
 use super::run::{Made, Surroundings};
 
 /// Series whose answers are replayed when the version is loaded.
@@ -62,10 +62,7 @@ fn fit(
         Held::out(&estimator(recipe), &panel, horizon, around.run)
     };
     let own = held_out(recipe)?;
-    let naive = held_out(&ForecastRecipe {
-        algorithm: ForecastAlgorithm::SeasonalNaive,
-        ..recipe.clone()
-    })?;
+    let naive = held_out(&seasonal_naive(recipe))?;
     let champion = champion_recipe(recipe, around);
     let champion = champion.as_ref().map(held_out).transpose()?;
     let model = estimator(recipe).fit(&panel, around.run)?;
@@ -93,8 +90,7 @@ fn update(
     let horizon = closed.min(model.horizon());
     // Both are judged on the series that the champion knows.
     let seen = panel.without_last(closed - horizon).only(&keys);
-    let naive =
-        ForecastRecipe { algorithm: ForecastAlgorithm::SeasonalNaive, horizon, ..recipe.clone() };
+    let naive = ForecastRecipe { horizon, ..seasonal_naive(recipe) };
     let judged = Judged {
         own: Held::of(model, &seen, horizon)?,
         naive: Held::out(&estimator(&naive), &seen, horizon, around.run)?,
@@ -115,6 +111,21 @@ fn estimator(recipe: &ForecastRecipe) -> ForecastEstimator {
         non_negative: recipe.non_negative(),
         coherence: recipe.coherence(),
         groups: recipe.series.iter().map(|choice| choice.group.clone()).collect(),
+        regressors: recipe.takes_regressors(),
+        boosting: recipe.boosting,
+    }
+}
+
+/// The recipe of the baseline, which knows nothing in advance.
+fn seasonal_naive(recipe: &ForecastRecipe) -> ForecastRecipe {
+    let table = recipe.table.clone();
+    ForecastRecipe {
+        algorithm: ForecastAlgorithm::SeasonalNaive,
+        regressors: Vec::new(),
+        events: Vec::new(),
+        events_file: None,
+        table: table.map(|table| SeriesTableRecipe { regressors: Vec::new(), ..table }),
+        ..recipe.clone()
     }
 }
 

@@ -1,24 +1,34 @@
 //! Sales by period and group, from all lines of the store, anonymous ones too; or a table's series.
 
+mod bought;
+mod events;
 mod table;
 
+pub use self::events::EventsError;
 pub use self::table::SeriesTableError;
 pub(super) use self::table::{SeriesFile, read as read_table};
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
-use crate::dataset::{Panel, Series, SeriesKey, TOTAL};
+use crate::dataset::{KnownValues, Panel, Series, SeriesKey, TOTAL};
 use crate::model::{Coherence, FitRun};
 use crate::store::{Reader, SaleLine};
 use crate::transaction::{HistorySource, OrderKey, Symbol, SymbolTable, Timestamp};
 
+use self::bought::Bought;
+use self::events::Events;
 use super::TrainingError;
-use super::recipe::{ForecastRecipe, Measure};
+use super::recipe::{ForecastRecipe, LineRegressor, Measure};
 use super::run::Surroundings;
 
 /// Exact sums by period of one series.
-type Sums = BTreeMap<i32, i64>;
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    amounts: BTreeMap<i32, i64>,
+    /// What promotions and prices are made of; empty when the recipe does not ask for them.
+    bought: BTreeMap<i32, Bought>,
+}
 
 /// Which values of a group get a series of their own.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +67,7 @@ pub(super) fn build(
     let total = recipe.series.iter().zip(&sums).find(|(choice, _)| choice.group == TOTAL);
     let total = total.and_then(|(_, sums)| sums.get(&Symbol::NONE)).cloned();
     let mut series = Vec::new();
+    let mut bought: BTreeMap<SeriesKey, BTreeMap<i32, Bought>> = BTreeMap::new();
     for (choice, sums) in recipe.series.iter().zip(sums) {
         let named = named(sums, symbols).into_iter().map(|(value, sums)| {
             let key = SeriesKey { group: choice.group.clone(), value };
@@ -73,24 +84,60 @@ pub(super) fn build(
             let key = SeriesKey { group: choice.group.clone(), value: String::new() };
             named.push((key, rest(total, &named)));
         }
-        let own = named.into_iter();
-        series.extend(
-            own.filter_map(|(key, sums)| to_series(key, &sums, end_period, recipe.measure())),
-        );
+        for (key, sums) in named {
+            if let Some(one) = to_series(key, &sums.amounts, end_period, recipe.measure()) {
+                bought.insert(one.key.clone(), sums.bought);
+                series.push(one);
+            }
+        }
     }
-    Ok(Panel::new(frequency, end_period, series)?)
+    let panel = Panel::new(frequency, end_period, series)?;
+    with_columns(panel, recipe, |series| {
+        let is_product = series.key.group == "product" && !series.key.value.is_empty();
+        let none = BTreeMap::new();
+        let bought = bought.get(&series.key).unwrap_or(&none);
+        let periods = series.first_period..end_period;
+        bought::columns(&recipe.regressors, bought, is_product, periods, recipe.horizon)
+    })
+}
+
+/// The panel with the columns of the recipe: those that `derived` gives of a series, then events.
+fn with_columns(
+    panel: Panel,
+    recipe: &ForecastRecipe,
+    derived: impl Fn(&Series) -> KnownValues,
+) -> Result<Panel, TrainingError> {
+    if !recipe.takes_regressors() {
+        return Ok(panel);
+    }
+    let events = Events::of(recipe)?;
+    let of_table = recipe.table.iter().flat_map(|table| &table.regressors);
+    let own = recipe.regressors.iter().copied().map(LineRegressor::regressor);
+    let own = own.chain(of_table.map(|column| column.0.clone()));
+    let regressors = own.chain(events.regressors()).collect();
+    let frequency = panel.frequency();
+    Ok(panel.with_regressors(regressors, |series| {
+        let periods = series.values.len() + recipe.horizon;
+        let mut known = derived(series);
+        known.extend(events.values(frequency, series.first_period, periods));
+        known
+    }))
 }
 
 /// What of the total is in none of these.
 fn rest(total: &Sums, named: &[(SeriesKey, Sums)]) -> Sums {
     let mut rest = total.clone();
-    for (period, amount) in named.iter().flat_map(|(_, sums)| sums) {
-        let left = rest.entry(*period).or_default();
+    for (period, amount) in named.iter().flat_map(|(_, sums)| &sums.amounts) {
+        let left = rest.amounts.entry(*period).or_default();
         *left = left.saturating_sub(*amount);
     }
+    for (period, bought) in named.iter().flat_map(|(_, sums)| &sums.bought) {
+        rest.bought.entry(*period).or_default().take(*bought);
+    }
     // Before its first sale nothing was left.
-    let first = rest.iter().find(|(_, left)| **left != 0).map(|(period, _)| *period);
-    first.map(|first| rest.split_off(&first)).unwrap_or_default()
+    let first = rest.amounts.iter().find(|(_, left)| **left != 0).map(|(period, _)| *period);
+    let amounts = first.map(|first| rest.amounts.split_off(&first)).unwrap_or_default();
+    Sums { amounts, bought: rest.bought }
 }
 
 /// Sums of each choice of series, by the value of its group.
@@ -137,6 +184,7 @@ struct Seen {
 }
 
 /// What a line adds to the series it is part of.
+#[derive(Clone, Copy, Debug)]
 enum Part {
     Amount(i64),
     /// One, unless its like was counted there before.
@@ -151,9 +199,11 @@ fn add(
     periods: &std::ops::Range<i32>,
 ) {
     let period = recipe.frequency.period_of_day(sale.local.day);
-    let Some(part) = measure(sale, recipe.measure()).filter(|_| periods.contains(&period)) else {
+    if !periods.contains(&period) {
         return;
-    };
+    }
+    let part = measure(sale, recipe.measure());
+    let bought = if recipe.regressors.is_empty() { None } else { Bought::of(sale) };
     if seen.history != sale.history {
         seen.history = sale.history;
         seen.counted.clear();
@@ -162,21 +212,29 @@ fn add(
         let Some(value) = group(sale, &choice.group) else {
             continue;
         };
-        let amount = match part {
-            Part::Amount(amount) => amount,
-            Part::Once(what) => i64::from(seen.counted.insert((nth, value, period, what))),
-        };
-        let sum = sums.entry(value).or_default().entry(period).or_default();
-        *sum = sum.saturating_add(amount);
+        if let Some(part) = part {
+            let amount = match part {
+                Part::Amount(amount) => amount,
+                Part::Once(what) => i64::from(seen.counted.insert((nth, value, period, what))),
+            };
+            let sum = sums.entry(value).or_default().amounts.entry(period).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+        if let Some(bought) = bought {
+            sums.entry(value).or_default().bought.entry(period).or_default().add(bought);
+        }
     }
 }
 
 fn merge(sums: &mut BTreeMap<Symbol, Sums>, more: BTreeMap<Symbol, Sums>) {
-    for (value, periods) in more {
+    for (value, more) in more {
         let own = sums.entry(value).or_default();
-        for (period, amount) in periods {
-            let sum = own.entry(period).or_default();
+        for (period, amount) in more.amounts {
+            let sum = own.amounts.entry(period).or_default();
             *sum = sum.saturating_add(amount);
+        }
+        for (period, bought) in more.bought {
+            own.bought.entry(period).or_default().add(bought);
         }
     }
 }
@@ -221,7 +279,8 @@ fn group(sale: &SaleLine, group: &str) -> Option<Symbol> {
 /// All groups by their names, those with the largest absolute volume first and equal ones in the
 /// order of their names.
 fn named(sums: BTreeMap<Symbol, Sums>, symbols: &SymbolTable) -> Vec<(String, Sums)> {
-    let volume = |sums: &Sums| sums.values().map(|sum| i128::from(*sum).abs()).sum::<i128>();
+    let volume =
+        |sums: &Sums| sums.amounts.values().map(|sum| i128::from(*sum).abs()).sum::<i128>();
     let mut ranked: Vec<(i128, String, Sums)> = sums
         .into_iter()
         .map(|(symbol, sums)| {
@@ -232,7 +291,12 @@ fn named(sums: BTreeMap<Symbol, Sums>, symbols: &SymbolTable) -> Vec<(String, Su
     ranked.into_iter().map(|(_, value, sums)| (value, sums)).collect()
 }
 
-fn to_series(key: SeriesKey, sums: &Sums, end_period: i32, measure: Measure) -> Option<Series> {
+fn to_series(
+    key: SeriesKey,
+    sums: &BTreeMap<i32, i64>,
+    end_period: i32,
+    measure: Measure,
+) -> Option<Series> {
     let first_period = *sums.keys().next()?;
     let unit = unit(measure);
     let value = |period: i32| sums.get(&period).map_or(0.0, |sum| *sum as f64 / unit);

@@ -1,13 +1,18 @@
 //! `recipe.toml`: what to train, on whom, over which windows, and when to promote.
 
+mod columns;
 mod event;
+mod gate;
 mod schedule;
 mod series;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+pub(super) use self::columns::MOST_COLUMNS;
+pub use self::columns::{CalendarEvent, ColumnChoice, InvalidColumnChoice, LineRegressor};
 pub use self::event::EventRecipe;
+pub use self::gate::{GateMetric, GateRule};
 pub use self::schedule::{
     Cron, MOST_REASONS, OutputPattern, Population, Schedule, ScheduledTask, ScoreSchedule,
 };
@@ -17,8 +22,7 @@ pub use self::table::TableRecipe;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Frequency, TOTAL};
-use crate::metrics;
-use crate::model::{Coherence, ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
+use crate::model::{BoostingChoice, Coherence, ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
 
 /// A recipe of one kind. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -139,6 +143,18 @@ pub struct ForecastRecipe {
     pub series: Vec<SeriesChoice>,
     /// The series of a file instead of transactions.
     pub table: Option<SeriesTableRecipe>,
+    /// Columns that are derived from the lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regressors: Vec<LineRegressor>,
+    /// Holidays and other events, past and to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<CalendarEvent>,
+    /// A CSV file of more events with the columns `name`, `date` and, if it likes, `end`; the server
+    /// takes an absolute path only.
+    pub events_file: Option<PathBuf>,
+    /// Whether gradient boosting over all series may join an ensemble.
+    #[serde(default)]
+    pub boosting: BoostingChoice,
     /// How groups and total are made to agree, for measures that add up.
     #[serde(default)]
     pub coherence: Coherence,
@@ -219,62 +235,6 @@ pub struct SnapshotRule {
 impl Default for SnapshotRule {
     fn default() -> Self {
         Self { count: 6, step_days: 30, history_days: 90 }
-    }
-}
-
-/// When a new version becomes the champion.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GateRule {
-    /// Move the alias `champion` to a version that converged, beat its baselines and did not lose
-    /// to the champion on the same hold-out.
-    pub promote: bool,
-    /// By which metric versions of a probability are compared.
-    pub metric: GateMetric,
-    /// Largest expected calibration error on the hold-out, 0 to 1, of a version that may serve.
-    pub max_calibration_error: f64,
-}
-
-/// A metric of probabilities.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GateMetric {
-    /// Mean negative log-likelihood.
-    #[default]
-    LogLoss,
-    /// Mean squared error.
-    BrierScore,
-    /// Area under the ROC curve.
-    RocAuc,
-    /// Area under precision over recall.
-    AveragePrecision,
-}
-
-impl GateMetric {
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::LogLoss => "log_loss",
-            Self::BrierScore => "brier_score",
-            Self::RocAuc => "roc_auc",
-            Self::AveragePrecision => "average_precision",
-        }
-    }
-
-    /// The measure of that name.
-    pub const fn measure(self) -> metrics::Measure {
-        match self {
-            Self::LogLoss => metrics::Measure::LogLoss,
-            Self::BrierScore => metrics::Measure::BrierScore,
-            Self::RocAuc => metrics::Measure::RocAuc,
-            Self::AveragePrecision => metrics::Measure::AveragePrecision,
-        }
-    }
-}
-
-impl Default for GateRule {
-    fn default() -> Self {
-        Self { promote: true, metric: GateMetric::default(), max_calibration_error: 0.1 }
     }
 }
 
@@ -372,12 +332,16 @@ impl Recipe {
         }
     }
 
-    /// The file that it learns from, if it is not from transactions.
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Self::Forecast(recipe) => recipe.table.as_ref().map(|table| table.path.as_path()),
-            _ => self.table().map(|(_, table)| table.path.as_path()),
-        }
+    /// The files that it reads, by the keys that name them.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let (table, events) = match self {
+            Self::Forecast(recipe) => {
+                (recipe.table.as_ref().map(|table| &table.path), recipe.events_file.as_ref())
+            }
+            _ => (self.table().map(|(_, table)| &table.path), None),
+        };
+        let named = [("table.path", table), ("events_file", events)];
+        named.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
     }
 
     /// The table of cases that it learns from, if it is not from transactions.
@@ -486,6 +450,7 @@ impl ForecastRecipe {
                 problems.push("series.most: expected at least 1".to_owned());
             }
         }
+        problems.extend(self.column_problems());
         problems
     }
 }

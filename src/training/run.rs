@@ -232,7 +232,7 @@ impl Training<'_> {
         run: &FitRun<'_>,
     ) -> Result<(Made, DataLineage), TrainingError> {
         let clock = self.store.clock();
-        let file = panel::read_table(table, recipe.frequency, request.as_of, clock)?;
+        let file = panel::read_table(recipe, table, request.as_of, clock)?;
         let SeriesFile { panel, digest, values, end } = file;
         let as_of = request.as_of.unwrap_or(end);
         let customers = panel.series().len() as u64;

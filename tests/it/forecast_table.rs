@@ -89,3 +89,54 @@ fn what_is_wrong_with_a_table_is_told_with_its_row() {
     let told = patron(directory.path(), &["--table", "no.csv", "--file", "o"]);
     assert_eq!(told.status.code(), Some(64), "the horizon is missing");
 }
+
+#[test]
+fn columns_that_are_known_in_advance_move_the_forecast() {
+    let directory = new_directory();
+    let path = directory.path();
+    let mut text = "unique_id,ds,y,promo,price\n".to_owned();
+    for week in 0..126_i32 {
+        for (shop, level) in [("a", 90.0), ("b", 150.0)] {
+            // 120 weeks are past; the third of the coming ones is promoted.
+            let promoted = if week < 120 { week % 7 == 3 || week % 11 == 5 } else { week == 122 };
+            let price = 2.0 + f64::from(week * 5 % 13) / 20.0;
+            let noise = 1.0 + f64::from((week * 31 + 17) % 23 - 11) / 200.0;
+            let uplift = if promoted { 1.6 } else { 1.0 };
+            let y = level * uplift * (price / 2.0_f64).powf(-1.5) * noise;
+            let y = if week < 120 { y.to_string() } else { String::new() };
+            writeln!(text, "{shop},{week},{y},{},{price}", u8::from(promoted)).unwrap();
+        }
+    }
+    fs::write(path.join("series.csv"), &text).unwrap();
+    let asked = ["--table", "series.csv", "--horizon", "6", "--file", "f.csv"];
+    let columns = ["--regressor", "promo:indicator,price:price"];
+    let told = patron(path, &[&asked[..], &columns].concat());
+    let shown = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert!(shown.contains("promo, price; no part in 0 series"), "{shown}");
+    let written = fs::read_to_string(path.join("f.csv")).unwrap();
+    for row in written.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        let week: i32 = cells[1].parse().unwrap();
+        let level = if cells[0] == "a" { 90.0 } else { 150.0 };
+        let price = 2.0 + f64::from(week * 5 % 13) / 20.0;
+        let truth = level * if week == 122 { 1.6 } else { 1.0 } * (price / 2.0_f64).powf(-1.5);
+        let found: f64 = cells[2].parse().unwrap();
+        assert!((found / truth - 1.0).abs() < 0.1, "{row}: {truth}");
+    }
+    let wrong = |regressor: &str, from: &str, to: &str| {
+        fs::write(path.join("series.csv"), text.replacen(from, to, 1)).unwrap();
+        let told = patron(path, &[&asked[..], &["--regressor", regressor]].concat());
+        assert!(!told.status.success());
+        String::from_utf8(told.stderr).unwrap()
+    };
+    let told = wrong("promo:indicator", "a,122,,1,", "a,122,,3,");
+    let expected = "row 245, column promo: expected a number from 0 to 1 for series a, found 3";
+    assert!(told.contains(expected), "{told}");
+    let told = wrong("promo:indicator", "a,123,,0,", "a,123,,,");
+    assert!(told.contains("row 247, column promo") && told.contains("found none"), "{told}");
+    let told = wrong("promotion:indicator", "", "");
+    assert!(told.contains("no column \"promotion\""), "{told}");
+    let told = wrong("promo:often", "", "");
+    assert!(told.contains("expected COLUMN:indicator or COLUMN:price"), "{told}");
+}

@@ -33,18 +33,27 @@ def forecast(
     levels: Sequence[float] | None,
     time_zone: str | None,
     on_error: Literal["raise", "skip"],
+    plan: pd.DataFrame | None = None,
+    effects: bool = False,
 ) -> pd.DataFrame:
     """See `Client.forecast`."""
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error: expected 'raise' or 'skip', found {on_error!r}")
     shares = [_share(level) for level in levels or ()]
     keys = _keys(series)
+    planned = _planned(plan)
     if series is not None and not keys:
         raise ValueError("series: there are none; leave it out for all that the model has")
 
     def request(chosen: Sequence[wire.SeriesKey], pinned: Any) -> wire.ForecastRequest:
         return wire.ForecastRequest(
-            model=model, selector=pinned, series=chosen, horizon=horizon, levels=shares
+            model=model,
+            selector=pinned,
+            series=chosen,
+            horizon=horizon,
+            levels=shares,
+            plan=planned,
+            include_effects=effects,
         )
 
     # How far the model looks ahead is known from the first answer.
@@ -81,7 +90,7 @@ def _frame(
     answers: Sequence[Any], starts: Sequence[int], time_zone: str | None, on_error: str
 ) -> pd.DataFrame:
     refused: dict[str, str] = {}
-    frames, methods = [], []
+    frames, methods, effects = [], [], []
     for answer, start in zip(answers, starts, strict=True):
         bad = {}
         for error in answer.errors:
@@ -96,6 +105,7 @@ def _frame(
                 continue
             frames.append(_one(name, dates, one))
             methods.append(_method(name, one))
+            effects.extend(_effect(name, effect) for effect in one.effects)
     frame = pd.concat(frames, ignore_index=True) if frames else _empty()
     first = answers[0]
     frame.attrs["served_by"] = served_by(first)
@@ -105,6 +115,7 @@ def _frame(
         wire.Frequency.Name(first.frequency).removeprefix("FREQUENCY_").lower()
     )
     frame.attrs["series"] = methods
+    frame.attrs["effects"] = effects
     frame.attrs["errors"] = refused
     return frame
 
@@ -149,6 +160,49 @@ def _method(name: str, one: Any) -> dict[str, Any]:
             for interval in one.intervals
         ],
     }
+
+
+def _effect(name: str, effect: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"unique_id": name, "regressor": effect.regressor}
+    if effect.HasField("cannot_tell"):
+        why = effect.cannot_tell
+        reason = wire.CannotTellReason.Name(why.reason).removeprefix("CANNOT_TELL_REASON_").lower()
+        return row | {"cannot_tell": reason, "message": why.message}
+    told = effect.uplift
+    row |= {"baseline": told.baseline, "periods": told.periods}
+    estimates = {"percent": told.percent, "uplift": told.uplift}
+    if told.HasField("elasticity"):
+        estimates["elasticity"] = told.elasticity
+    for column, estimate in estimates.items():
+        row |= {
+            column: estimate.value,
+            f"{column}-lo-95": estimate.lower,
+            f"{column}-hi-95": estimate.upper,
+        }
+    return row
+
+
+def _planned(plan: pd.DataFrame | None) -> list[Any]:
+    if plan is None:
+        return []
+    missing = {"unique_id", "ds"}.difference(plan.columns)
+    if missing:
+        raise ValueError(f"plan: there is no column {min(missing)!r}")
+    columns = [column for column in plan.columns if column not in ("unique_id", "ds")]
+    planned = []
+    for row in plan.to_dict("records"):
+        day = pd.Timestamp(row["ds"])
+        if day.tzinfo is not None:
+            raise ValueError("plan: ds is a day on the shop's calendar; remove the time zone")
+        values = [
+            wire.PlannedValue(regressor=str(column), value=float(row[column]))
+            for column in columns
+            if not _convert.is_missing(row[column])
+        ]
+        if values:
+            series, date = _key(row["unique_id"]), day.date().isoformat()
+            planned.append(wire.PlannedPeriod(series=series, date=date, values=values))
+    return planned
 
 
 def _dates(starts: Iterable[Any], time_zone: str | None) -> pd.DatetimeIndex:

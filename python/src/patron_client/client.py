@@ -790,6 +790,8 @@ class Client:
         version: _models.Version | None = None,
         time_zone: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
+        plan: pd.DataFrame | None = None,
+        effects: bool = False,
     ) -> pd.DataFrame:
         """Forecasts the coming periods of series.
 
@@ -812,6 +814,14 @@ class Client:
         on_error : {"raise", "skip"}
             What to do about a series that the model does not have. Skipped ones are in
             ``attrs["errors"]``.
+        plan : pandas.DataFrame, optional
+            What is planned: `unique_id`, `ds` (a day of the period on the shop's calendar) and a
+            column per regressor of the recipe, such as `promotion` and `price`. Missing values plan
+            nothing: no promotion, the last usual price.
+        effects : bool
+            Whether ``attrs["effects"]`` shall have a dict per series and regressor, as rows of a
+            DataFrame: what it changed in percent and in units, with intervals of 95 %, or why the
+            series cannot tell.
 
         Returns
         -------
@@ -829,6 +839,8 @@ class Client:
             levels,
             time_zone,
             on_error,
+            plan,
+            effects,
         )
 
     @overload

@@ -17,10 +17,10 @@ impl Schedules {
         task: ScheduledTask,
         due: Timestamp,
     ) -> Result<JobPayload, String> {
-        if let Some(path) = recipe.file() {
+        for (key, path) in recipe.files() {
             // The job opens the path as it stands in the recipe, maybe in another directory.
             if !path.is_absolute() {
-                return Err(format!("table.path: expected an absolute path, found {path:?}"));
+                return Err(format!("{key}: expected an absolute path, found {path:?}"));
             }
             self.files.allowed(path).map_err(|error| error.to_string())?;
         }

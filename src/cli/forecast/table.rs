@@ -19,6 +19,7 @@ use crate::model::forecasting::{Method, Settings};
 use crate::model::{CancelToken, FitError, FitRun};
 use crate::readable::{count, metric, percent};
 use crate::series::{TableForecast, TableForecastError, TableForecastResult};
+use crate::training::ColumnChoice;
 
 /// What a table of series is, and where its forecasts go.
 #[derive(Args, Clone, Debug)]
@@ -26,7 +27,8 @@ pub(super) struct TableArgs {
     /// Forecast the series of this CSV or Parquet file instead of asking a server: one row per
     /// series and time
     #[arg(long, value_name = "FILE", requires = "file", requires = "horizon",
-        conflicts_with_all = ["series", "model", "version", "alias", "sum", "components"])]
+        conflicts_with_all = ["series", "model", "version", "alias", "sum", "components", "effects",
+            "plan"])]
     pub(super) table: Option<PathBuf>,
     /// The Parquet or, by its extension, CSV file to write; there whole or not at all
     #[arg(long, value_name = "FILE", requires = "table")]
@@ -43,6 +45,11 @@ pub(super) struct TableArgs {
     /// Column of the values
     #[arg(long, value_name = "COLUMN", default_value = "y", requires = "table")]
     value: String,
+    /// Columns that are known in advance, as COLUMN:indicator (0 to 1) or COLUMN:price; rows without
+    /// a value give what is to come
+    #[arg(long, value_name = "COLUMN:KIND", value_delimiter = ',', requires = "table",
+        value_parser = ColumnChoice::parse)]
+    regressor: Vec<ColumnChoice>,
     /// Take periods without a row for zeros; otherwise they are refused
     #[arg(long, requires = "table")]
     fill_gaps: bool,
@@ -72,6 +79,7 @@ struct Done {
     result: TableForecastResult,
     spacing: String,
     season_length: usize,
+    regressors: Vec<String>,
     file: PathBuf,
 }
 
@@ -110,7 +118,12 @@ impl Job {
         Ok(Self {
             path: args.table.unwrap_or_default(),
             file: args.file.unwrap_or_default(),
-            columns: LongColumns { id: args.id, time: args.time, value: args.value },
+            columns: LongColumns {
+                id: args.id,
+                time: args.time,
+                value: args.value,
+                regressors: args.regressor.into_iter().map(|column| column.0).collect(),
+            },
             gaps: if args.fill_gaps { Gaps::Zero } else { Gaps::Refuse },
             horizon: horizon as usize,
             season_length: args.season_length,
@@ -139,13 +152,14 @@ impl Job {
             error @ TableForecastError::Fit(_) => Failure::Refused(error.to_string()),
         })?;
         let spacing = table.spacing().to_string();
-        Ok(Done { result, spacing, season_length, file: self.file })
+        let regressors = self.columns.regressors.into_iter().map(|column| column.name).collect();
+        Ok(Done { result, spacing, season_length, regressors, file: self.file })
     }
 }
 
 impl Done {
     fn statement(&self, seconds: f64) -> Statement {
-        let Self { result, spacing, season_length, file } = self;
+        let Self { result, spacing, season_length, regressors, file } = self;
         let within = [("80 %", result.calibration.at_80), ("95 %", result.calibration.at_95)];
         let mut fields = Fields::default();
         fields.add("series", count(result.series as u64));
@@ -158,6 +172,11 @@ impl Done {
             if let Some(held) = held {
                 fields.add("intervals", format_args!("{level} held {}", percent(held)));
             }
+        }
+        if !regressors.is_empty() {
+            let left_out = count(result.without_regressors as u64);
+            let names = regressors.join(", ");
+            fields.add("regressors", format_args!("{names}; no part in {left_out} series"));
         }
         if result.fallbacks > 0 {
             let departed = count(result.fallbacks as u64);
@@ -175,6 +194,8 @@ impl Done {
             "backtest_mase": result.mase,
             "backtest_coverage": { "0.8": result.calibration.at_80, "0.95": result.calibration.at_95 },
             "series_with_fallbacks": result.fallbacks,
+            "regressors": regressors,
+            "series_without_regressors": result.without_regressors,
             "file": path.to_string(),
         });
         Statement { json, text: fields.to_string() }

@@ -1,6 +1,7 @@
 //! Spacings, gaps, and what is no series.
 
 use super::*;
+use crate::dataset::RegressorKind;
 
 fn day(year: i16, month: i8, day: i8) -> Stamp {
     let epoch = jiff::civil::date(1970, 1, 1);
@@ -11,7 +12,8 @@ fn day(year: i16, month: i8, day: i8) -> Stamp {
 fn table(rows: &[(&str, Stamp, f64)], gaps: Gaps) -> Result<LongTable, InvalidLongTable> {
     let mut table = LongRows::default();
     for (nth, (id, stamp, y)) in rows.iter().enumerate() {
-        table.add(id, *stamp, *y, nth as u64 + 1)?;
+        let given = LongRow { y: Some(*y), known: Vec::new(), row: nth as u64 + 1 };
+        table.add(id, *stamp, given)?;
     }
     table.series(gaps)
 }
@@ -85,4 +87,26 @@ fn what_is_no_series_is_named_with_its_row() {
         rows.extend([(id.as_str(), second(0), 1.0), (id.as_str(), second(999_999), 1.0)]);
     }
     assert!(told(&rows).contains("expected at most 50000000 together"));
+}
+
+#[test]
+fn rows_without_a_value_tell_what_is_to_come() {
+    let price = Regressor { name: "price".to_owned(), kind: RegressorKind::Price };
+    let series = |rows: &[(i64, Option<f64>, f64)], gaps| {
+        let mut table = LongRows::with_regressors(vec![price.clone()]);
+        for (nth, (stamp, y, price)) in rows.iter().enumerate() {
+            let given = LongRow { y: *y, known: vec![*price], row: nth as u64 + 1 };
+            table.add("a", Stamp::Index(*stamp), given)?;
+        }
+        Ok::<_, InvalidLongTable>(table.series(gaps)?.series()[0].clone())
+    };
+    let coming = [(4, None, 5.0), (1, Some(7.0), 3.0), (3, Some(9.0), 4.0), (5, None, 6.0)];
+    assert!(matches!(series(&coming, Gaps::Refuse), Err(InvalidLongTable::Gap { .. })));
+    let found = series(&coming, Gaps::Zero).unwrap();
+    assert_eq!(found.values, [7.0, 0.0, 9.0]);
+    assert_eq!(found.known, [[3.0, 3.0, 4.0, 5.0, 6.0]]);
+    let hole = series(&[(1, Some(1.0), 1.0), (2, None, 1.0), (3, Some(1.0), 1.0)], Gaps::Zero);
+    assert!(hole.unwrap_err().to_string().starts_with("row 2: series a has no value for 2;"));
+    let nothing = series(&[(1, None, 1.0)], Gaps::Zero).unwrap_err().to_string();
+    assert!(nothing.starts_with("row 1: series a has no value"), "{nothing}");
 }

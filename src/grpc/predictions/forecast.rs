@@ -1,5 +1,8 @@
 //! Forecasts: series that are not there are told of, the others are answered.
 
+mod effects;
+mod plan;
+
 use std::time::Instant;
 
 use tonic::Status;
@@ -41,6 +44,8 @@ pub(super) fn answer(
         levels,
         include_components: components,
         sums,
+        include_effects: effects,
+        plan: planned,
     } = request;
     let name = model_name(&model, ModelKind::Forecast)?;
     let selector = selector(wire_selector)?;
@@ -49,6 +54,8 @@ pub(super) fn answer(
     let FittedModel::Forecast(fitted) = served.model() else {
         return Err(invalid("WRONG_MODEL_KIND", "model", "expected a forecast model"));
     };
+    let under_plan = plan::apply(fitted, planned)?;
+    let fitted = under_plan.as_ref().unwrap_or(fitted);
     let mut inference = served.statistics().begin(begun);
     let levels = check_levels(levels)?;
     let horizon = horizon.map_or(fitted.horizon(), |horizon| horizon as usize);
@@ -72,7 +79,7 @@ pub(super) fn answer(
         Vec::new()
     } else {
         // The version that was resolved answers, whatever the alias means by now.
-        let query = ForecastQuery { series: found, horizon, levels, components };
+        let query = ForecastQuery { series: found, horizon, levels, components, effects };
         let answered = fitted.predict(&query);
         answered.map_err(|error| fail(error.into()))?
     };
@@ -239,6 +246,7 @@ fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
         trend: parts.trend.clone(),
         seasonal: parts.seasonal.clone(),
         adjustment: parts.adjustment.clone(),
+        regressors: parts.regressors.clone(),
     });
     let weight = |one: &crate::model::MemberWeight| proto::MethodWeight {
         method: one.member.clone(),
@@ -253,6 +261,7 @@ fn wire_series(forecast: &SeriesForecast) -> proto::SeriesForecast {
         fallback_reason: forecast.method.fallback.clone().unwrap_or_default(),
         backtest_mase: forecast.backtest_mase,
         components,
+        effects: forecast.effects.iter().map(effects::wire).collect(),
     }
 }
 

@@ -5,16 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::closed_days::ClosedDays;
 use super::coherence::{self, Coherence};
-use super::ridge_lags::RidgeLags;
+use super::known::Columns;
 use super::{
     Backtest, Components, ForecastAlgorithm, Interval, IntervalSource, MemberWeight, Method,
     SeriesForecast, SumForecast,
 };
-use crate::dataset::{Panel, Series, SeriesKey};
-use crate::model::forecasting::{
-    self, ExternalMember, Member, NodeErrors, PanelFit, Settings, fit_panel_with,
-};
-use crate::model::{FitError, FitRun, Watched, forecast_failure};
+use crate::dataset::{Panel, Regressor, SeriesKey};
+use crate::model::forecasting::{self, Member, NodeErrors, PanelFit};
+use crate::model::{FitError, forecast_failure};
 
 /// The level whose half widths tell how large errors of a series are.
 const TYPICAL_LEVEL: f64 = 0.8;
@@ -22,40 +20,33 @@ const TYPICAL_LEVEL: f64 = 0.8;
 /// Fitted series in the order of their keys.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Fitted {
-    parts: Vec<PanelFit>,
-    series: Vec<Place>,
+    pub(super) parts: Vec<PanelFit>,
+    pub(super) series: Vec<Place>,
     #[serde(default)]
-    coherence: Coherence,
+    pub(super) coherence: Coherence,
     /// The groupings that cover the total.
     #[serde(default)]
-    groups: Vec<String>,
+    pub(super) groups: Vec<String>,
     /// Expected values that add up, in the order of the series; empty where nothing has to.
     #[serde(default)]
-    coherent: Vec<Vec<f64>>,
+    pub(super) coherent: Vec<Vec<f64>>,
+    /// Columns that were known in advance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) regressors: Vec<Regressor>,
 }
 
 /// Where the fit of a series is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct Place {
-    key: SeriesKey,
-    part: usize,
-    index: usize,
-    closed: ClosedDays,
+pub(super) struct Place {
+    pub(super) key: SeriesKey,
+    pub(super) part: usize,
+    pub(super) index: usize,
+    pub(super) closed: ClosedDays,
     /// Periods since its first value, closed ones too.
-    periods: usize,
-}
-
-/// What a recipe says about all series.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) algorithm: ForecastAlgorithm,
-    pub(super) horizon: usize,
-    pub(super) season_length: usize,
-    /// Whether the periods are days of a week, so that weekdays may be closed.
-    pub(super) weekdays: bool,
-    pub(super) non_negative: bool,
-    pub(super) coherence: Coherence,
-    pub(super) groups: Vec<String>,
+    pub(super) periods: usize,
+    /// The columns over the periods that are forecast.
+    #[serde(default, skip_serializing_if = "Columns::is_empty")]
+    pub(super) coming: Columns,
 }
 
 /// What is asked about series.
@@ -64,6 +55,7 @@ pub(super) struct Ask<'a> {
     pub(super) horizon: usize,
     pub(super) levels: &'a [f64],
     pub(super) components: bool,
+    pub(super) effects: bool,
     pub(super) algorithm: ForecastAlgorithm,
     pub(super) first_period: i32,
 }
@@ -77,56 +69,6 @@ struct Width {
 }
 
 impl Fitted {
-    /// Fits all series; those with equally many open positions in a season are fitted together.
-    pub(super) fn fit(panel: &Panel, plan: &Plan, run: &FitRun<'_>) -> Result<Self, FitError> {
-        let mut lengths: Vec<usize> = Vec::new();
-        let mut values: Vec<Vec<Vec<f64>>> = Vec::new();
-        let mut places = Vec::with_capacity(panel.series().len());
-        for series in panel.series() {
-            let sold = since_first_sale(series);
-            let closed = if plan.weekdays {
-                ClosedDays::find(sold, plan.season_length)
-            } else {
-                ClosedDays::none(plan.season_length)
-            };
-            let length = closed.open_length();
-            let known = lengths.iter().position(|other| *other == length);
-            let part = known.unwrap_or(lengths.len());
-            if known.is_none() {
-                lengths.push(length);
-                values.push(Vec::new());
-            }
-            let own = values.get_mut(part).map(|own| {
-                own.push(closed.open_values(sold));
-                own.len() - 1
-            });
-            let index = own.unwrap_or_default();
-            let (key, periods) = (series.key.clone(), sold.len());
-            places.push(Place { key, part, index, closed, periods });
-        }
-        let fit = |(length, values): (&usize, &Vec<Vec<f64>>)| {
-            let settings = Settings {
-                horizon: plan.horizon,
-                season_lengths: vec![*length],
-                non_negative: plan.non_negative,
-                method: plan.algorithm.method(),
-            };
-            let values: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
-            let ridge = RidgeLags { values: &values, season: *length, yearly: plan.weekdays };
-            let external = (plan.algorithm == ForecastAlgorithm::RidgeLags)
-                .then_some(&ridge as &dyn ExternalMember);
-            run.install(|| {
-                fit_panel_with(&values, &settings, external, &Watched(run))
-                    .map_err(forecast_failure)
-            })
-        };
-        let parts = lengths.iter().zip(&values).map(fit).collect::<Result<_, _>>()?;
-        let (coherence, groups) = (plan.coherence, plan.groups.clone());
-        let mut fitted = Self { parts, series: places, coherence, groups, coherent: Vec::new() };
-        fitted.settle();
-        Ok(fitted)
-    }
-
     pub(super) fn keys(&self) -> impl ExactSizeIterator<Item = &SeriesKey> + Clone {
         self.series.iter().map(|place| &place.key)
     }
@@ -171,6 +113,7 @@ impl Fitted {
     /// does not have sold nothing.
     pub(super) fn update(&mut self, panel: &Panel, first: i32) -> Result<(), FitError> {
         let coming = usize::try_from(panel.end_period() - first).unwrap_or_default();
+        self.take_known(panel, coming).map_err(forecast_failure)?;
         for place in &mut self.series {
             let mut values = vec![0.0; coming];
             if let Some(series) = panel.find(&place.key) {
@@ -190,7 +133,7 @@ impl Fitted {
     }
 
     /// Makes the expected values add up.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.coherent.clear();
         let constraints = coherence::constraints(self.keys(), &self.groups);
         if self.coherence == Coherence::None || constraints.is_empty() {
@@ -348,6 +291,11 @@ impl Fitted {
                 method: self.method(*index, ask.algorithm)?,
                 weights: weights.collect(),
                 backtest_mase: part.mase(place.index).ok()?,
+                effects: if ask.effects {
+                    part.effects(place.index).ok()?.to_vec()
+                } else {
+                    Vec::new()
+                },
             })
         });
         answers.flatten().collect()
@@ -395,13 +343,13 @@ impl Fitted {
         let found = self.parts.get(place.part)?.components(place.index, horizon).ok()?;
         let spread = |open: &[f64]| place.spread(open, horizon);
         let (level, trend) = (spread(&found.level), spread(&found.trend));
-        let seasonal = spread(&found.seasonal);
-        let parts = level.iter().zip(&trend).zip(&seasonal).zip(mean);
-        let adjustment = parts.map(|(((level, trend), seasonal), mean)| {
-            let moved = mean - (level + trend + seasonal);
+        let (seasonal, regressors) = (spread(&found.seasonal), spread(&found.regressors));
+        let parts = level.iter().zip(&trend).zip(seasonal.iter().zip(&regressors)).zip(mean);
+        let adjustment = parts.map(|(((level, trend), (seasonal, regressors)), mean)| {
+            let moved = mean - (level + trend + seasonal + regressors);
             if self.coherent.is_empty() { 0.0 } else { moved }
         });
-        Some(Components { adjustment: adjustment.collect(), level, trend, seasonal })
+        Some(Components { adjustment: adjustment.collect(), level, trend, seasonal, regressors })
     }
 }
 
@@ -442,11 +390,4 @@ fn observed(part: &PanelFit, level: f64) -> Option<f64> {
         0.95 => part.calibration().at_95,
         _ => None,
     }
-}
-
-/// Leading zeros mean "not yet sold"; weekdays are counted from the first sale. A series of zeros
-/// alone stays as it is.
-fn since_first_sale(series: &Series) -> &[f64] {
-    let first = series.values.iter().position(|value| *value != 0.0);
-    series.values.get(first.unwrap_or(0)..).unwrap_or(&series.values)
 }

@@ -41,6 +41,7 @@ impl ForecastModel {
             weights: Vec::new(),
             backtest_mase: series.backtest.mase,
             components: None,
+            effects: Vec::new(),
         };
         series.map(answer).collect()
     }

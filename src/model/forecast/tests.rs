@@ -29,6 +29,8 @@ fn estimator(algorithm: ForecastAlgorithm, horizon: usize) -> ForecastEstimator 
         non_negative: true,
         coherence: Coherence::default(),
         groups: Vec::new(),
+        regressors: true,
+        boosting: BoostingChoice::Off,
     }
 }
 

@@ -7,6 +7,7 @@ use super::effects::Effect;
 use super::fallback::Fallback;
 use super::member::Member;
 use super::panel::{PanelFit, SeriesFit};
+use super::regressors::Regressors;
 use super::settings::{ForecastError, check_finite, check_level};
 use super::weights::combine;
 
@@ -215,6 +216,22 @@ impl PanelFit {
     /// [`ForecastError::UnknownSeries`].
     pub fn effects(&self, series: usize) -> Result<&[Effect], ForecastError> {
         Ok(&self.find(series)?.effects)
+    }
+
+    /// Takes other rows of the regressors for the periods to come. A series without rows keeps
+    /// those it has; one in which the regressors have no part is not changed by them.
+    ///
+    /// # Errors
+    /// [`ForecastError::Shape`] when there are other columns or other series than in the fit.
+    pub fn plan(&mut self, coming: &Regressors) -> Result<(), ForecastError> {
+        coming.check_series(self.series.len())?;
+        for (index, fit) in self.series.iter_mut().enumerate() {
+            let rows = coming.rows(index, 0);
+            if let Some(correction) = fit.correction.as_mut().filter(|_| !rows.is_empty()) {
+                correction.plan(rows, coming.columns().len())?;
+            }
+        }
+        Ok(())
     }
 
     /// What was done differently for a series.

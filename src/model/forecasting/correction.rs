@@ -7,9 +7,10 @@ use super::backtest::held_out;
 use super::effects::{Effect, Known, Movement};
 use super::prepare::Prepared;
 use super::regression::{Evidence, Form, evidence};
-use super::regressors::{RegressorKind, Regressors};
-use super::settings::Settings;
+use super::regressors::Regressors;
+use super::settings::{ForecastError, Settings};
 use super::shrinkage::{Posterior, Prior, priors};
+use crate::dataset::RegressorKind;
 
 /// Standard deviation that effects have before anything is seen: of an indicator, and of a price's
 /// elasticity.
@@ -22,6 +23,9 @@ pub(super) struct Correction {
     form: Form,
     /// From some period on; nothing is known to have an effect after the last one.
     effects: Vec<f64>,
+    /// What each column does.
+    coefficients: Vec<f64>,
+    movements: Vec<Movement>,
 }
 
 impl Correction {
@@ -51,6 +55,19 @@ impl Correction {
     /// Forgets the periods before `from`.
     pub(super) fn advance(&mut self, from: usize) {
         self.effects.drain(..from.min(self.effects.len()));
+    }
+
+    /// Takes other rows for those from some period on.
+    ///
+    /// # Errors
+    /// When the rows have another width than those of the fit.
+    pub(super) fn plan(&mut self, rows: &[f64], width: usize) -> Result<(), ForecastError> {
+        let expected = self.coefficients.len();
+        if width != expected {
+            return Err(ForecastError::Shape { what: "planned columns", expected, found: width });
+        }
+        self.effects = effects(rows, &self.movements, &self.coefficients);
+        Ok(())
     }
 
     fn is_neutral(&self) -> bool {
@@ -103,6 +120,7 @@ pub(super) fn corrections(
         let (correction, posterior) = full.correction(&full_priors, rows, one);
         let known = Known {
             regressors,
+            absent: regressors.absent(index),
             priors: &full_priors,
             unit: one.unit,
             values: &one.values,
@@ -160,11 +178,21 @@ impl Learned {
             // Too short to tell: what the other series tell, if they do.
             None => priors.iter().map(|prior| prior.mean).collect(),
         };
-        let moved = moved(rows, &self.movements);
-        let periods = moved.chunks_exact(means.len().max(1));
-        let effect = |row: &[f64]| row.iter().zip(&means).map(|(x, mean)| x * mean).sum();
-        (Correction { form, effects: periods.map(effect).collect() }, posterior)
+        let correction = Correction {
+            form,
+            effects: effects(rows, &self.movements, &means),
+            coefficients: means,
+            movements: self.movements.clone(),
+        };
+        (correction, posterior)
     }
+}
+
+/// What all columns together do in each period.
+fn effects(rows: &[f64], movements: &[Movement], coefficients: &[f64]) -> Vec<f64> {
+    let moved = moved(rows, movements);
+    let periods = moved.chunks_exact(coefficients.len().max(1));
+    periods.map(|row| row.iter().zip(coefficients).map(|(x, by)| x * by).sum()).collect()
 }
 
 /// Rows as differences from what their columns usually are.
@@ -181,7 +209,12 @@ mod tests {
     fn what_is_taken_out_is_put_back() {
         let given = [3.0, 0.5, 7.0];
         for form in [Form::Logarithmic, Form::Level { mean: 2.0 }] {
-            let mut correction = Correction { form, effects: vec![0.1, 0.4, -0.2, 0.3] };
+            let mut correction = Correction {
+                form,
+                effects: vec![0.1, 0.4, -0.2, 0.3],
+                coefficients: Vec::new(),
+                movements: Vec::new(),
+            };
             let mut values = given;
             correction.clean(1, &mut values);
             assert!(values[0] < 3.0 && values[1] > 0.5 && values[2] < 7.0, "{values:?}");

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::regression::{Evidence, Form};
-use super::regressors::{RegressorKind, Regressors};
+use super::regressors::Regressors;
 use super::shrinkage::{LEAST_UNEXPLAINED, Posterior, Prior};
+use crate::dataset::RegressorKind;
 
 /// Fewest periods in which a column differs from what it usually is.
 const FEWEST_PERIODS: usize = 3;
@@ -33,6 +34,8 @@ pub struct Estimate {
 pub struct Effect {
     /// The column.
     pub name: String,
+    /// What its values say.
+    pub kind: RegressorKind,
     /// How large its effect is, or why the series cannot tell.
     pub outcome: EffectOutcome,
 }
@@ -70,6 +73,8 @@ pub struct Uplift {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CannotTell {
+    /// The series does not have this column.
+    NotThere,
     /// The indicator was 0 in every period: the promotion never ran.
     NeverRan,
     /// The column had the same value in every period: the promotion always ran, the price never
@@ -97,6 +102,7 @@ pub enum CannotTell {
 impl fmt::Display for CannotTell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotThere => f.write_str("the series has no such values"),
             Self::NeverRan => f.write_str("it never happened in the past of this series"),
             Self::NeverMoved => f.write_str("it was the same in every past period"),
             Self::HardlyMoved { periods } => write!(f, "it moved in {periods} periods only"),
@@ -108,7 +114,7 @@ impl fmt::Display for CannotTell {
 }
 
 /// A column of one series over its past.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Movement {
     /// What it usually is, and what effects are counted from: 0 for an indicator, the median for a
     /// price.
@@ -162,6 +168,8 @@ impl Movement {
 /// All that is known about one series: what its report is made of.
 pub(super) struct Known<'a> {
     pub(super) regressors: &'a Regressors,
+    /// Columns that the series does not have.
+    pub(super) absent: &'a [usize],
     pub(super) priors: &'a [Prior],
     /// What the values were divided by.
     pub(super) unit: f64,
@@ -182,12 +190,15 @@ impl Known<'_> {
                 Ok(uplift) => EffectOutcome::Told(uplift),
                 Err(reason) => EffectOutcome::CannotTell(reason),
             };
-            Effect { name: column.name.clone(), outcome }
+            Effect { name: column.name.clone(), kind: column.kind, outcome }
         });
         effects.collect()
     }
 
     fn tell(&self, index: usize, kind: RegressorKind) -> Result<Uplift, CannotTell> {
+        if self.absent.contains(&index) {
+            return Err(CannotTell::NotThere);
+        }
         let few = || CannotTell::FewValues { found: self.values.len() };
         let movement = self.movements.get(index).ok_or_else(few)?;
         if let Some(reason) = movement.cannot_tell(self.values.len()) {

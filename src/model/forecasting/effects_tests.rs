@@ -1,6 +1,7 @@
 //! Effects of regressors on simulated sales, whose truth is known, and the boosted member on them.
 
 use super::*;
+use crate::dataset::{Regressor, RegressorKind};
 use crate::model::FitRun;
 
 const PAST: usize = 104;

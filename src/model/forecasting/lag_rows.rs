@@ -1,6 +1,7 @@
 //! Rows for boosting: what was known of a series at an origin, and the period that is asked for.
 
-use super::regressors::{RegressorKind, Regressors};
+use super::regressors::Regressors;
+use crate::dataset::RegressorKind;
 
 /// Latest values that are columns of their own.
 const LAGS: usize = 8;
@@ -134,8 +135,8 @@ fn mean(values: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::regressors::Regressor;
     use super::*;
+    use crate::dataset::Regressor;
 
     #[test]
     fn a_row_holds_nothing_of_the_periods_to_come() {

@@ -1,25 +1,7 @@
 //! Columns that are known in advance: holidays, promotions, prices.
 
 use super::settings::ForecastError;
-
-/// What a column says about a period.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RegressorKind {
-    /// Something happens (1), does not (0), or in part: a holiday, a promotion, the share of items
-    /// that are promoted.
-    Indicator,
-    /// A price above zero. It works by its logarithm, so that its effect is an elasticity.
-    Price,
-}
-
-/// A column.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Regressor {
-    /// The name in answers.
-    pub name: String,
-    /// What its values say.
-    pub kind: RegressorKind,
-}
+use crate::dataset::{Regressor, RegressorKind};
 
 /// Columns of every series of a panel, for its past and for the periods to come.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,17 +9,21 @@ pub struct Regressors {
     columns: Vec<Regressor>,
     /// By series: rows of one value per column, prices as logarithms.
     series: Vec<Vec<f64>>,
+    /// By series: the columns that it does not have.
+    absent: Vec<Vec<usize>>,
 }
 
 impl Regressors {
-    /// `rows` holds the values of each series, period after period, one value per column.
+    /// `rows` holds the values of each series, period after period, one value per column. A column
+    /// that is NaN in every period of a series is one that the series does not have.
     ///
     /// # Errors
     /// [`ForecastError::Shape`] when a series has no whole rows, [`ForecastError::NotFinite`] for
-    /// a value that is not finite or a price that is not above zero.
+    /// another value that is not finite or a price that is not above zero.
     pub fn new(columns: Vec<Regressor>, rows: Vec<Vec<f64>>) -> Result<Self, ForecastError> {
         let width = columns.len();
         let mut series = rows;
+        let mut absent = Vec::with_capacity(series.len());
         for (index, values) in series.iter_mut().enumerate() {
             if width == 0 || !values.len().is_multiple_of(width) {
                 let expected = values.len().next_multiple_of(width.max(1));
@@ -48,9 +34,17 @@ impl Regressors {
                     found,
                 });
             }
+            let is_absent = |column: &usize| {
+                values.iter().skip(*column).step_by(width).all(|value| value.is_nan())
+            };
+            let none: Vec<usize> = (0..width).filter(is_absent).collect();
             for (period, row) in values.chunks_exact_mut(width).enumerate() {
-                for (value, column) in row.iter_mut().zip(&columns) {
+                for (place, (value, column)) in row.iter_mut().zip(&columns).enumerate() {
                     let found = *value;
+                    if none.contains(&place) {
+                        *value = 0.0;
+                        continue;
+                    }
                     if column.kind == RegressorKind::Price {
                         *value = value.ln();
                     }
@@ -59,8 +53,9 @@ impl Regressors {
                     }
                 }
             }
+            absent.push(none);
         }
-        Ok(Self { columns, series })
+        Ok(Self { columns, series, absent })
     }
 
     /// The columns.
@@ -68,12 +63,14 @@ impl Regressors {
         &self.columns
     }
 
+    /// The columns that a series does not have.
+    pub(super) fn absent(&self, series: usize) -> &[usize] {
+        self.absent.get(series).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Refuses columns that do not reach from each series' first value over the horizon.
     pub(super) fn check(&self, series: &[&[f64]], horizon: usize) -> Result<(), ForecastError> {
-        let (expected, found) = (series.len(), self.series.len());
-        if expected != found {
-            return Err(ForecastError::Shape { what: "series of regressors", expected, found });
-        }
+        self.check_series(series.len())?;
         for (values, rows) in series.iter().zip(&self.series) {
             let expected = values.len() + horizon;
             let found = rows.len() / self.columns.len().max(1);
@@ -81,6 +78,15 @@ impl Regressors {
                 let what = "periods of regressors, past and horizon,";
                 return Err(ForecastError::Shape { what, expected, found });
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses columns of more or fewer series.
+    pub(super) fn check_series(&self, expected: usize) -> Result<(), ForecastError> {
+        let found = self.series.len();
+        if expected != found {
+            return Err(ForecastError::Shape { what: "series of regressors", expected, found });
         }
         Ok(())
     }
@@ -108,6 +114,15 @@ mod tests {
         assert_eq!(found.rows(0, 1).len(), 2);
         assert!(found.rows(1, 0).is_empty() && found.rows(0, 9).is_empty());
         assert!(found.check(&[&[5.0]], 1).is_ok());
+    }
+
+    #[test]
+    fn a_column_of_nothing_is_one_that_the_series_does_not_have() {
+        let rows = vec![vec![1.0, f64::NAN, 0.0, f64::NAN], vec![f64::NAN, 2.0, 1.0, 2.0]];
+        let refused = Regressors::new(columns(), rows.clone()).unwrap_err();
+        assert!(matches!(refused, ForecastError::NotFinite { series: 1, period: 0, .. }));
+        let found = Regressors::new(columns(), rows[..1].to_vec()).unwrap();
+        assert_eq!((found.rows(0, 0), found.absent(0)), (&[1.0, 0.0, 0.0, 0.0][..], &[1][..]));
     }
 
     #[test]

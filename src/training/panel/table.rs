@@ -1,11 +1,14 @@
 //! The series of a table.
 
+use std::collections::HashMap;
+
 use crate::dataset::{
-    Frequency, Gaps, LongTable, MOST_LONG_VALUES, Panel, Series, SeriesKey, Spacing, Stamp,
+    Frequency, Gaps, KnownValues, LongTable, MOST_LONG_VALUES, Panel, Series, SeriesKey, Spacing,
+    Stamp,
 };
 use crate::ingest::{LongColumns, LongTableError, file_sha256, read_long_table};
 use crate::training::TrainingError;
-use crate::training::recipe::SeriesTableRecipe;
+use crate::training::recipe::{ForecastRecipe, SeriesTableRecipe};
 use crate::transaction::{ShopClock, Timestamp};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -67,17 +70,25 @@ pub(in crate::training) struct SeriesFile {
 
 /// Reads the table; only periods that had ended at `as_of`, if one is given.
 pub(in crate::training) fn read(
-    recipe: &SeriesTableRecipe,
-    frequency: Frequency,
+    recipe: &ForecastRecipe,
+    table_recipe: &SeriesTableRecipe,
     as_of: Option<Timestamp>,
     clock: &ShopClock,
 ) -> Result<SeriesFile, TrainingError> {
-    let SeriesTableRecipe { id, time, value, .. } = recipe.clone();
-    let gaps = if recipe.fill_gaps { Gaps::Zero } else { Gaps::Refuse };
-    let columns = LongColumns { id, time, value };
-    let table = read_long_table(&recipe.path, &columns, gaps).map_err(SeriesTableError::from)?;
-    let digest = file_sha256(&recipe.path).ok_or(SeriesTableError::Gone)?;
-    let panel = panel(&table, frequency, recipe.fill_gaps)?;
+    let SeriesTableRecipe { path, id, time, value, fill_gaps, regressors, .. } =
+        table_recipe.clone();
+    let frequency = recipe.frequency;
+    let gaps = if fill_gaps { Gaps::Zero } else { Gaps::Refuse };
+    let regressors = regressors.into_iter().map(|column| column.0).collect();
+    let columns = LongColumns { id, time, value, regressors };
+    let table = read_long_table(&path, &columns, gaps).map_err(SeriesTableError::from)?;
+    let digest = file_sha256(&path).ok_or(SeriesTableError::Gone)?;
+    let panel = panel(&table, frequency, fill_gaps)?;
+    let known = table.series().iter().map(|one| (one.id.as_str(), &one.known));
+    let known: HashMap<&str, &KnownValues> = known.collect();
+    let panel = super::with_columns(panel, recipe, |series| {
+        known.get(series.key.value.as_str()).copied().cloned().unwrap_or_default()
+    })?;
     let latest = as_of.map(|as_of| frequency.period_of_day(clock.local(as_of).day));
     let late = latest.map_or(0, |latest| panel.end_period().saturating_sub(latest));
     let panel = panel.without_last(usize::try_from(late).unwrap_or_default());

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::ColumnChoice;
+
 /// A file with one row per series and period, as forecasting libraries take it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +27,9 @@ pub struct SeriesTableRecipe {
     /// Whether values can be below zero.
     #[serde(default)]
     pub negative: bool,
+    /// Columns that are known in advance; rows without a value give what is to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regressors: Vec<ColumnChoice>,
 }
 
 fn default_id() -> String {

@@ -24,6 +24,23 @@ class Frequency(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FREQUENCY_WEEKLY: _ClassVar[Frequency]
     FREQUENCY_MONTHLY: _ClassVar[Frequency]
 
+class RegressorKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REGRESSOR_KIND_UNSPECIFIED: _ClassVar[RegressorKind]
+    REGRESSOR_KIND_INDICATOR: _ClassVar[RegressorKind]
+    REGRESSOR_KIND_PRICE: _ClassVar[RegressorKind]
+
+class CannotTellReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CANNOT_TELL_REASON_UNSPECIFIED: _ClassVar[CannotTellReason]
+    CANNOT_TELL_REASON_NEVER_RAN: _ClassVar[CannotTellReason]
+    CANNOT_TELL_REASON_NEVER_MOVED: _ClassVar[CannotTellReason]
+    CANNOT_TELL_REASON_HARDLY_MOVED: _ClassVar[CannotTellReason]
+    CANNOT_TELL_REASON_MOVES_WITH_SEASON: _ClassVar[CannotTellReason]
+    CANNOT_TELL_REASON_COLLINEAR: _ClassVar[CannotTellReason]
+    CANNOT_TELL_REASON_FEW_VALUES: _ClassVar[CannotTellReason]
+    CANNOT_TELL_REASON_NOT_THERE: _ClassVar[CannotTellReason]
+
 class IntervalSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     INTERVAL_SOURCE_UNSPECIFIED: _ClassVar[IntervalSource]
@@ -38,6 +55,17 @@ FREQUENCY_UNSPECIFIED: Frequency
 FREQUENCY_DAILY: Frequency
 FREQUENCY_WEEKLY: Frequency
 FREQUENCY_MONTHLY: Frequency
+REGRESSOR_KIND_UNSPECIFIED: RegressorKind
+REGRESSOR_KIND_INDICATOR: RegressorKind
+REGRESSOR_KIND_PRICE: RegressorKind
+CANNOT_TELL_REASON_UNSPECIFIED: CannotTellReason
+CANNOT_TELL_REASON_NEVER_RAN: CannotTellReason
+CANNOT_TELL_REASON_NEVER_MOVED: CannotTellReason
+CANNOT_TELL_REASON_HARDLY_MOVED: CannotTellReason
+CANNOT_TELL_REASON_MOVES_WITH_SEASON: CannotTellReason
+CANNOT_TELL_REASON_COLLINEAR: CannotTellReason
+CANNOT_TELL_REASON_FEW_VALUES: CannotTellReason
+CANNOT_TELL_REASON_NOT_THERE: CannotTellReason
 INTERVAL_SOURCE_UNSPECIFIED: IntervalSource
 INTERVAL_SOURCE_CONFORMAL: IntervalSource
 INTERVAL_SOURCE_FORMULA: IntervalSource
@@ -405,7 +433,7 @@ class SeriesSum(_message.Message):
     def __init__(self, series: _Optional[_Iterable[_Union[SeriesKey, _Mapping]]] = ...) -> None: ...
 
 class ForecastRequest(_message.Message):
-    __slots__ = ("model", "selector", "series", "horizon", "levels", "include_components", "sums")
+    __slots__ = ("model", "selector", "series", "horizon", "levels", "include_components", "sums", "include_effects", "plan")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SELECTOR_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
@@ -413,6 +441,8 @@ class ForecastRequest(_message.Message):
     LEVELS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     SUMS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_EFFECTS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
     model: str
     selector: _common_pb2.ModelSelector
     series: _containers.RepeatedCompositeFieldContainer[SeriesKey]
@@ -420,7 +450,27 @@ class ForecastRequest(_message.Message):
     levels: _containers.RepeatedScalarFieldContainer[float]
     include_components: bool
     sums: _containers.RepeatedCompositeFieldContainer[SeriesSum]
-    def __init__(self, model: _Optional[str] = ..., selector: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., series: _Optional[_Iterable[_Union[SeriesKey, _Mapping]]] = ..., horizon: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., include_components: bool = ..., sums: _Optional[_Iterable[_Union[SeriesSum, _Mapping]]] = ...) -> None: ...
+    include_effects: bool
+    plan: _containers.RepeatedCompositeFieldContainer[PlannedPeriod]
+    def __init__(self, model: _Optional[str] = ..., selector: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., series: _Optional[_Iterable[_Union[SeriesKey, _Mapping]]] = ..., horizon: _Optional[int] = ..., levels: _Optional[_Iterable[float]] = ..., include_components: bool = ..., sums: _Optional[_Iterable[_Union[SeriesSum, _Mapping]]] = ..., include_effects: bool = ..., plan: _Optional[_Iterable[_Union[PlannedPeriod, _Mapping]]] = ...) -> None: ...
+
+class PlannedPeriod(_message.Message):
+    __slots__ = ("series", "date", "values")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    DATE_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    series: SeriesKey
+    date: str
+    values: _containers.RepeatedCompositeFieldContainer[PlannedValue]
+    def __init__(self, series: _Optional[_Union[SeriesKey, _Mapping]] = ..., date: _Optional[str] = ..., values: _Optional[_Iterable[_Union[PlannedValue, _Mapping]]] = ...) -> None: ...
+
+class PlannedValue(_message.Message):
+    __slots__ = ("regressor", "value")
+    REGRESSOR_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    regressor: str
+    value: float
+    def __init__(self, regressor: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
 
 class ForecastResponse(_message.Message):
     __slots__ = ("served_by", "period_starts", "series", "errors", "frequency", "measure", "currency", "sums")
@@ -443,7 +493,7 @@ class ForecastResponse(_message.Message):
     def __init__(self, served_by: _Optional[_Union[ServedBy, _Mapping]] = ..., period_starts: _Optional[_Iterable[_Union[_timestamp_pb2.Timestamp, _Mapping]]] = ..., series: _Optional[_Iterable[_Union[SeriesForecast, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[_common_pb2.RowError, _Mapping]]] = ..., frequency: _Optional[_Union[Frequency, str]] = ..., measure: _Optional[str] = ..., currency: _Optional[str] = ..., sums: _Optional[_Iterable[_Union[SumForecast, _Mapping]]] = ...) -> None: ...
 
 class SeriesForecast(_message.Message):
-    __slots__ = ("key", "mean", "intervals", "method", "weights", "fallback_reason", "backtest_mase", "components")
+    __slots__ = ("key", "mean", "intervals", "method", "weights", "fallback_reason", "backtest_mase", "components", "effects")
     KEY_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
     INTERVALS_FIELD_NUMBER: _ClassVar[int]
@@ -452,6 +502,7 @@ class SeriesForecast(_message.Message):
     FALLBACK_REASON_FIELD_NUMBER: _ClassVar[int]
     BACKTEST_MASE_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    EFFECTS_FIELD_NUMBER: _ClassVar[int]
     key: SeriesKey
     mean: _containers.RepeatedScalarFieldContainer[float]
     intervals: _containers.RepeatedCompositeFieldContainer[ForecastInterval]
@@ -460,19 +511,68 @@ class SeriesForecast(_message.Message):
     fallback_reason: str
     backtest_mase: float
     components: ForecastComponents
-    def __init__(self, key: _Optional[_Union[SeriesKey, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., intervals: _Optional[_Iterable[_Union[ForecastInterval, _Mapping]]] = ..., method: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[MethodWeight, _Mapping]]] = ..., fallback_reason: _Optional[str] = ..., backtest_mase: _Optional[float] = ..., components: _Optional[_Union[ForecastComponents, _Mapping]] = ...) -> None: ...
+    effects: _containers.RepeatedCompositeFieldContainer[RegressorEffect]
+    def __init__(self, key: _Optional[_Union[SeriesKey, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., intervals: _Optional[_Iterable[_Union[ForecastInterval, _Mapping]]] = ..., method: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[MethodWeight, _Mapping]]] = ..., fallback_reason: _Optional[str] = ..., backtest_mase: _Optional[float] = ..., components: _Optional[_Union[ForecastComponents, _Mapping]] = ..., effects: _Optional[_Iterable[_Union[RegressorEffect, _Mapping]]] = ...) -> None: ...
+
+class RegressorEffect(_message.Message):
+    __slots__ = ("regressor", "kind", "uplift", "cannot_tell")
+    REGRESSOR_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    UPLIFT_FIELD_NUMBER: _ClassVar[int]
+    CANNOT_TELL_FIELD_NUMBER: _ClassVar[int]
+    regressor: str
+    kind: RegressorKind
+    uplift: RegressorUplift
+    cannot_tell: CannotTell
+    def __init__(self, regressor: _Optional[str] = ..., kind: _Optional[_Union[RegressorKind, str]] = ..., uplift: _Optional[_Union[RegressorUplift, _Mapping]] = ..., cannot_tell: _Optional[_Union[CannotTell, _Mapping]] = ...) -> None: ...
+
+class RegressorUplift(_message.Message):
+    __slots__ = ("percent", "baseline", "uplift", "elasticity", "periods", "pooled_series")
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    UPLIFT_FIELD_NUMBER: _ClassVar[int]
+    ELASTICITY_FIELD_NUMBER: _ClassVar[int]
+    PERIODS_FIELD_NUMBER: _ClassVar[int]
+    POOLED_SERIES_FIELD_NUMBER: _ClassVar[int]
+    percent: Estimate
+    baseline: float
+    uplift: Estimate
+    elasticity: Estimate
+    periods: int
+    pooled_series: int
+    def __init__(self, percent: _Optional[_Union[Estimate, _Mapping]] = ..., baseline: _Optional[float] = ..., uplift: _Optional[_Union[Estimate, _Mapping]] = ..., elasticity: _Optional[_Union[Estimate, _Mapping]] = ..., periods: _Optional[int] = ..., pooled_series: _Optional[int] = ...) -> None: ...
+
+class Estimate(_message.Message):
+    __slots__ = ("value", "lower", "upper")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    lower: float
+    upper: float
+    def __init__(self, value: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ...) -> None: ...
+
+class CannotTell(_message.Message):
+    __slots__ = ("reason", "message")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    reason: CannotTellReason
+    message: str
+    def __init__(self, reason: _Optional[_Union[CannotTellReason, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ForecastComponents(_message.Message):
-    __slots__ = ("level", "trend", "seasonal", "adjustment")
+    __slots__ = ("level", "trend", "seasonal", "adjustment", "regressors")
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     TREND_FIELD_NUMBER: _ClassVar[int]
     SEASONAL_FIELD_NUMBER: _ClassVar[int]
     ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    REGRESSORS_FIELD_NUMBER: _ClassVar[int]
     level: _containers.RepeatedScalarFieldContainer[float]
     trend: _containers.RepeatedScalarFieldContainer[float]
     seasonal: _containers.RepeatedScalarFieldContainer[float]
     adjustment: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, level: _Optional[_Iterable[float]] = ..., trend: _Optional[_Iterable[float]] = ..., seasonal: _Optional[_Iterable[float]] = ..., adjustment: _Optional[_Iterable[float]] = ...) -> None: ...
+    regressors: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, level: _Optional[_Iterable[float]] = ..., trend: _Optional[_Iterable[float]] = ..., seasonal: _Optional[_Iterable[float]] = ..., adjustment: _Optional[_Iterable[float]] = ..., regressors: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class SumForecast(_message.Message):
     __slots__ = ("mean", "intervals")

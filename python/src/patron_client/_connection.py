@@ -23,7 +23,7 @@ from ._proto import (
     transaction_service_pb2_grpc,
 )
 from ._version import __version__
-from .errors import PatronError, ResourceExhausted, Unavailable, from_rpc
+from .errors import DeadlineExceeded, PatronError, ResourceExhausted, Unavailable, from_rpc
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -69,7 +69,7 @@ class Connection:
         self.timeout = timeout
         self.max_attempts = max_attempts
         self.retry_for = retry_for
-        self._metadata = [] if api_key is None else [("authorization", f"Bearer {api_key}")]
+        self._metadata = [] if api_key is None else [("authorization", f"Bearer {_key(api_key)}")]
         options = [
             ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
             ("grpc.max_send_message_length", _LARGEST_MESSAGE),
@@ -117,12 +117,17 @@ class Connection:
         request id. Where the server says after which delay to try again, that is done too. The
         time is that of all attempts and pauses together.
         """
-        patience = Patience(self.timeout if timeout is None else timeout, self.max_attempts)
+        seconds = self.timeout if timeout is None else timeout
+        patience = Patience(seconds, self.max_attempts)
         while True:
             try:
                 return method(request, metadata=self._metadata, timeout=patience.left)
             except grpc.RpcError as rpc_error:
-                patience.rest(from_rpc(rpc_error))
+                error = from_rpc(rpc_error)
+                if isinstance(error, DeadlineExceeded) and not error.reason:
+                    # gRPC ended the call here; its own message says no more than the code.
+                    error.message = f"no answer from {self.target} within {seconds:g} s"
+                patience.rest(error)
 
     def open_stream(
         self, method: Callable[..., Any], requests: Any, *, timeout: float | None = None
@@ -209,10 +214,14 @@ def is_local(target: str) -> bool:
 def _split(target: str) -> tuple[str | None, str]:
     scheme, separator, address = target.partition("://")
     if not separator:
-        return None, target
-    if scheme not in ("http", "https"):
-        raise ValueError(f"target: expected HOST:PORT, http:// or https://, found {target!r}")
-    return scheme, address.rstrip("/")
+        scheme, address = "", target
+    address = address.rstrip("/")
+    has_port = address.startswith("unix:") or address.rpartition(":")[2].isdecimal()
+    # Without a port gRPC goes to that of HTTPS.
+    if scheme not in ("", "http", "https") or not (has_port or (scheme == "https" and address)):
+        expected = "HOST:PORT, http://HOST:PORT or https://HOST"
+        raise ValueError(f"target: expected {expected}, found {target!r}")
+    return scheme or None, address
 
 
 def _is_loopback(address: str) -> bool:
@@ -225,6 +234,14 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _key(api_key: str) -> str:
+    """A key as it can stand in a header; one that was read from a file ends in a line break."""
+    key = api_key.strip()
+    if not (key and key.isascii() and key.isprintable()):
+        raise ValueError("api_key: expected printable ASCII without line breaks")
+    return key
 
 
 def _pem(value: Pem | None) -> bytes | None:

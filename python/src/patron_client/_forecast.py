@@ -36,7 +36,7 @@ def forecast(
     sums: Sums | None,
     *,
     horizon: int | None,
-    levels: Sequence[float] | None,
+    levels: float | Sequence[float] | None,
     components: bool,
     time_zone: str | None,
     on_error: Literal["raise", "skip"],
@@ -44,6 +44,9 @@ def forecast(
     """See `Client.forecast`."""
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error: expected 'raise' or 'skip', found {on_error!r}")
+    _convert.count("horizon", horizon)
+    if isinstance(levels, (int, float)):
+        levels = [levels]
     shares = [_share(level) for level in levels or ()]
     keys = _keys(series)
     if series is not None and not keys:

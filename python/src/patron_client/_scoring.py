@@ -45,6 +45,15 @@ def population(name: str | None) -> str | None:
     return f"SCORING_POPULATION_{name.upper()}"
 
 
+def file_format(name: str | None, output: str | pathlib.Path) -> str:
+    """The format of the file, as it travels; by default what its name says."""
+    if name is None:
+        name = "csv" if str(output).lower().endswith(".csv") else "parquet"
+    if name not in ("parquet", "csv"):
+        raise ValueError(f"format: expected 'parquet' or 'csv', found {name!r}")
+    return f"SCORING_FORMAT_{name.upper()}"
+
+
 def table(path: str | pathlib.Path | None, key: str | None) -> wire.ScoringTable | None:
     """A table as it travels."""
     if (path is None) != (key is None):

@@ -395,6 +395,8 @@ class Client:
             "algorithm": algorithm,
         }
         toml = recipe.read_text("utf-8") if isinstance(recipe, pathlib.Path) else recipe
+        if toml is not None and "=" not in toml and toml.strip().endswith(".toml"):
+            raise ValueError(f"recipe: expected TOML; for a file give pathlib.Path({toml!r})")
         if table is not None:
             if recipe is not None:
                 raise ValueError("give recipe or table, not both")
@@ -761,6 +763,7 @@ class Client:
         else:
             assert histories is not None
             rows = _predict.HistoryRows(histories, columns, time_zone)
+        _convert.count("explain", explain)
         settings = {"explain": explain, "threshold": threshold, "all_distances": all_distances}
         extra = {name: value for name, value in settings.items() if value}
         if threshold is not None:
@@ -835,7 +838,7 @@ class Client:
         series: _forecast.Series | Sequence[_forecast.Series] | None = None,
         *,
         horizon: int | None = None,
-        levels: Sequence[float] | None = None,
+        levels: float | Sequence[float] | None = None,
         sums: _forecast.Sums | None = None,
         components: bool = False,
         model: str = "forecast",
@@ -852,7 +855,7 @@ class Client:
             model has.
         horizon : int, optional
             Periods; by default, and at most, the model's.
-        levels : sequence of float, optional
+        levels : float or sequence of float, optional
             Coverages of the intervals, as 0.8 or 80; by default 0.8 and 0.95.
         sums : mapping of name to series, or sequence of sequences of series, optional
             Sums that are wanted beside the series, each with intervals of its own. Without names
@@ -898,7 +901,7 @@ class Client:
         models: _scoring.Models,
         *,
         output: str | pathlib.Path | None = ...,
-        format: Literal["parquet", "csv"] = ...,
+        format: Literal["parquet", "csv"] | None = ...,
         as_of: _convert.Time | None = ...,
         active_within_days: int | None = ...,
         population: Literal["all", "active", "known"] | None = ...,
@@ -916,7 +919,7 @@ class Client:
         models: _scoring.Models,
         *,
         output: str | pathlib.Path | None = ...,
-        format: Literal["parquet", "csv"] = ...,
+        format: Literal["parquet", "csv"] | None = ...,
         as_of: _convert.Time | None = ...,
         active_within_days: int | None = ...,
         population: Literal["all", "active", "known"] | None = ...,
@@ -933,7 +936,7 @@ class Client:
         models: _scoring.Models,
         *,
         output: str | pathlib.Path | None = None,
-        format: Literal["parquet", "csv"] = "parquet",
+        format: Literal["parquet", "csv"] | None = None,
         as_of: _convert.Time | None = None,
         active_within_days: int | None = None,
         population: Literal["all", "active", "known"] | None = None,
@@ -957,8 +960,8 @@ class Client:
         output : str or path, optional
             The file to write, as the server sees it; it must not exist. By default a temporary
             file that is removed again, which needs a server on this machine.
-        format : {"parquet", "csv"}
-            Format of the file.
+        format : {"parquet", "csv"}, optional
+            Format of the file; by default CSV where `output` ends in ``.csv``, otherwise Parquet.
         as_of : str or datetime, optional
             Only lines before this time are seen; by default the server's present.
         active_within_days : int, optional
@@ -992,17 +995,17 @@ class Client:
         folder = None
         if output is None:
             folder = pathlib.Path(tempfile.mkdtemp(prefix="patron-score-"))
-            output = folder / f"scores.{format}"
+            output = folder / f"scores.{format or 'parquet'}"
         try:
             request = scoring_wire.CreateScoringJobRequest(
                 models=_scoring.models(models),
                 output_uri=_scoring.server_path(output),
-                format=f"SCORING_FORMAT_{format.upper()}",
+                format=_scoring.file_format(format, output),
                 as_of=_convert.timestamp(as_of),
-                active_within_days=active_within_days,
+                active_within_days=_convert.count("active_within_days", active_within_days),
                 request_id=request_id or new_request_id(),
                 population=whom,
-                explain=explain,
+                explain=_convert.count("explain", explain),
                 table=rows,
             )
             raw = self._connection.call(self._connection.scoring.CreateScoringJob, request)

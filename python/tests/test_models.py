@@ -217,9 +217,11 @@ def test_the_path_of_a_recipe_is_no_recipe(shop):
 def test_a_forecast_takes_in_the_periods_that_closed(bench):
     # As if two weeks ago: the champion of then knows nothing of the periods since.
     first = bench.train("forecast", as_of="2011-11-25", progress=False)
+    bench.promote("forecast", first.version, force=True)
     updated = bench.train("forecast", update=True, progress=False)
     assert updated.version == first.version + 1
     assert bench.job(updated.job_id).raw.update
+    assert updated.promoted, updated.reason
     ends = [bench.forecast("total", version=one.version)["ds"].min() for one in (first, updated)]
     assert ends[0] < ends[1]
     with pytest.raises(patron_client.FailedPrecondition) as caught:

@@ -83,6 +83,8 @@ def one_form(output: Any, widgets: dict[str, Any]) -> Any:
         if not text:
             return None
         return nbformat.v4.new_output("display_data", data={"text/plain": text})
+    if data.get("text/html", "").startswith("<iframe"):
+        del data["text/html"]  # a page as large as a notebook, which viewers leave out anyway
     if "image/png" in data:
         data["image/png"] = smaller(data["image/png"])
     if "metadata" in output:

@@ -89,3 +89,21 @@ def test_a_server_of_an_unknown_authority_is_not_trusted(guarded):
     ) as client:
         with pytest.raises(patron_client.Unavailable):
             client.models()
+
+
+def test_callers_that_ask_too_much_are_told_when_to_come_back(tmp_path):
+    keys = tmp_path / "keys.toml"
+    secret = make_key(keys, "desk", "read")
+    limits = {"access_keys_file": keys, "access_calls_per_second": 1}
+    running = Server(tmp_path, **limits).start()
+    try:
+        with Client(running.address, api_key=secret, max_attempts=1) as hasty:
+            with pytest.raises(patron_client.RateLimited) as refused:
+                [hasty.info() for _ in range(20)]
+        assert refused.value.reason == "RATE_LIMITED"
+        assert refused.value.retry_after > 0
+        with Client(running.address, api_key=secret) as patient:
+            for _ in range(3):
+                patient.info()
+    finally:
+        running.end(signal.SIGKILL)

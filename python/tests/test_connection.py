@@ -4,14 +4,18 @@ import concurrent.futures
 import contextlib
 import queue
 import threading
+import time
+from typing import Any, NamedTuple
 
 import grpc
 import pandas as pd
 import pytest
 import trustme
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 import patron_client
-from patron_client import Client
+from patron_client import Client, _connection
 from patron_client._proto import model_service_pb2 as model_wire
 from patron_client._proto import model_service_pb2_grpc as model_stubs
 from patron_client._proto import transaction_service_pb2 as wire
@@ -162,6 +166,94 @@ def test_calls_are_not_repeated_for_ever_nor_for_other_reasons(running):
         with pytest.raises(patron_client.Internal):
             client.models()
     assert len(servicer.seen) == 1
+
+
+class Status(NamedTuple):
+    """A status with details."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: Any
+
+
+grpc.Status.register(Status)
+
+
+def later(seconds):
+    """The status of a server that is overloaded."""
+    told = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message="busy")
+    told.details.add().Pack(error_details_pb2.ErrorInfo(reason="OVERLOADED", domain="patron"))
+    delay = Duration(nanos=int(seconds * 1_000_000_000))
+    told.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    details = (("grpc-status-details-bin", told.SerializeToString()),)
+    return Status(grpc.StatusCode.RESOURCE_EXHAUSTED, told.message, details)
+
+
+class Busy(Models):
+    """Says when to come back, as often as it was told to."""
+
+    def ListModels(self, request, context):
+        self.seen.append(time.monotonic())
+        if len(self.seen) <= self.failures:
+            context.abort_with_status(later(0.4))
+        return model_wire.ListModelsResponse()
+
+
+def test_a_call_waits_as_long_as_the_server_says(running):
+    servicer = Busy(failures=1)
+    with Client(f"127.0.0.1:{start_models(running, servicer)}") as client:
+        assert client.models().empty
+    first, second = servicer.seen
+    assert second - first >= 0.4
+
+
+def test_a_call_does_not_wait_beyond_its_time(running):
+    servicer = Busy(failures=9)
+    with Client(f"127.0.0.1:{start_models(running, servicer)}", timeout=0.3) as client:
+        with pytest.raises(patron_client.Overloaded) as caught:
+            client.models()
+    assert caught.value.retry_after == 0.4
+    assert len(servicer.seen) == 1
+
+
+def test_a_call_without_an_answer_ends(running):
+    class Silent(Models):
+        def ListModels(self, request, context):
+            time.sleep(1)
+            return model_wire.ListModelsResponse()
+
+    with Client(f"127.0.0.1:{start_models(running, Silent())}", timeout=0.2) as client:
+        with pytest.raises(patron_client.DeadlineExceeded, match=r"no answer .* within 0\.2 s"):
+            client.models()
+
+
+def test_patience_ends_by_the_clock_and_begins_anew_with_progress():
+    gone = patron_client.Unavailable("gone")
+    patience = _connection.Patience(0.3)
+    patience.rest(gone)
+    time.sleep(0.3)
+    with pytest.raises(patron_client.Unavailable):
+        patience.rest(gone)
+    patience.renew()
+    patience.rest(gone)
+    with pytest.raises(patron_client.NotFound):
+        patience.rest(patron_client.NotFound("never"))
+
+
+def test_a_key_may_come_from_a_file(running):
+    servicer = Models()
+    with Client(f"127.0.0.1:{start_models(running, servicer)}", api_key="k-1\n") as client:
+        client.models()
+    assert servicer.seen[0]["authorization"] == "Bearer k-1"
+    for key in ("", "a\nb", "schlüssel"):
+        with pytest.raises(ValueError, match="api_key: expected printable ASCII"):
+            Client(api_key=key)
+
+
+@pytest.mark.parametrize("target", ["", "127.0.0.1", "http://shop.example", "https://", "a:b"])
+def test_a_target_needs_a_port(target):
+    with pytest.raises(ValueError, match="target: expected HOST:PORT"):
+        Client(target)
 
 
 def lines(rows):

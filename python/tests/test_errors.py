@@ -66,6 +66,20 @@ def test_the_servers_delay_is_told():
     assert error.retry_after == 1.5
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("OVERLOADED", patron_client.Overloaded), ("RATE_LIMITED", patron_client.RateLimited)],
+)
+def test_what_may_succeed_later_has_a_class_of_its_own(reason, kind):
+    info = error_details_pb2.ErrorInfo(reason=reason, domain="patron")
+    retry = error_details_pb2.RetryInfo(retry_delay=Duration(nanos=200_000_000))
+    error = errors.from_status(status(code_pb2.RESOURCE_EXHAUSTED, "busy", info, retry))
+    assert type(error) is kind
+    assert isinstance(error, patron_client.ResourceExhausted)
+    assert (error.retry_after, error.code) == (0.2, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert kind("busy").code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 @pytest.mark.parametrize("code", list(grpc.StatusCode), ids=lambda code: code.name)
 def test_every_code_has_its_class(code):
     if code is grpc.StatusCode.OK:

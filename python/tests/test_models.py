@@ -210,6 +210,29 @@ def test_a_recipe_that_does_not_hold_is_told(bench):
         bench.train("nope")
 
 
+def test_the_path_of_a_recipe_is_no_recipe(shop):
+    with pytest.raises(ValueError, match=r"give pathlib\.Path"):
+        shop.train("churn", recipe="models/churn/recipe.toml")
+
+
+def test_a_forecast_takes_in_the_periods_that_closed(bench):
+    # As if two weeks ago: the champion of then knows nothing of the periods since.
+    first = bench.train("forecast", as_of="2011-11-25", progress=False)
+    bench.promote("forecast", first.version, force=True)
+    updated = bench.train("forecast", update=True, progress=False)
+    assert updated.version == first.version + 1
+    assert bench.job(updated.job_id).raw.update
+    assert updated.promoted, updated.reason
+    ends = [bench.forecast("total", version=one.version)["ds"].min() for one in (first, updated)]
+    assert ends[0] < ends[1]
+    with pytest.raises(patron_client.FailedPrecondition) as caught:
+        bench.train("forecast", update=True, progress=False)
+    assert caught.value.reason == "NOT_ENOUGH_DATA"
+    with pytest.raises(patron_client.InvalidArgument) as caught:
+        bench.train("churn", update=True, progress=False)
+    assert caught.value.reason == "WRONG_MODEL_KIND"
+
+
 def test_a_training_without_data_fails_with_its_job(patron):
     with pytest.raises(patron_client.FailedPrecondition) as caught:
         patron.train("churn", progress=False)

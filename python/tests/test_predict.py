@@ -303,3 +303,49 @@ def test_a_series_that_is_not_there_is_told(shop):
     assert caught.value.violations[0].field == "horizon"
     with pytest.raises(ValueError, match="leave it out"):
         shop.forecast([])
+
+
+def test_sums_of_series_have_intervals_of_their_own(shop):
+    pair = ["country=France", ("country", "Germany")]
+    frame = shop.forecast(pair, horizon=7, sums={"both": pair})
+    assert frame["unique_id"].unique().tolist() == ["country=France", "country=Germany", "both"]
+    means = frame.pivot(index="ds", columns="unique_id", values="mean")
+    assert (means["both"] - means.drop(columns="both").sum(axis=1)).abs().max() < 1e-6
+    both = frame[frame["unique_id"] == "both"]
+    assert (both["lo-95"] <= both["lo-80"]).all()
+    assert frame.attrs["measure"] == "sales"
+    unnamed = shop.forecast("total", horizon=2, sums=[pair, ["total"]])
+    assert unnamed["unique_id"].unique().tolist() == [
+        "total",
+        "country=France + country=Germany",
+    ]
+    with pytest.raises(patron_client.NotFound) as caught:
+        shop.forecast("total", sums=[["country=Atlantis"]])
+    assert caught.value.reason == "SERIES_NOT_FOUND"
+    with pytest.raises(ValueError, match="sums: expected lists of series"):
+        shop.forecast("total", sums=pair)
+
+
+def test_parts_add_up_to_the_expected_value(shop):
+    parts = ["level", "trend", "seasonal", "adjustment"]
+    frame = shop.forecast(horizon=7, components=True, sums={"all": ["total"]})
+    of_series = frame["unique_id"] != "all"
+    assert (frame[parts].sum(axis=1) - frame["mean"])[of_series].abs().max() < 1e-6
+    assert frame.loc[~of_series, parts].isna().all(axis=None)
+    assert not set(parts) & set(shop.forecast("total", horizon=2).columns)
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "arguments"),
+    [
+        (TypeError, "ids: expected a list or a column", {"ids": 17850}),
+        (TypeError, "ids: expected a list or a column", {"ids": pd.DataFrame({"id": ["17850"]})}),
+        (TypeError, "expected a time such as", {"ids": ["17850"], "as_of": 20111201}),
+        (TypeError, "float", {"ids": ["17850"], "version": 1.7}),
+        (ValueError, "explain: expected 0 or more", {"ids": ["17850"], "explain": -1}),
+        (ValueError, "chunk_rows: expected 1 or more", {"ids": ["17850"], "chunk_rows": 0}),
+    ],
+)
+def test_arguments_of_another_kind_are_not_guessed_at(shop, error, told, arguments):
+    with pytest.raises(error, match=told):
+        shop.predict("churn", **arguments)

@@ -15,7 +15,7 @@ FILES = sorted((PROTO / "patron" / "v1").glob("*.proto"))
 
 
 def test_there_are_protos():
-    assert len(FILES) == 7
+    assert len(FILES) == 8
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::app::App;
 use crate::jobs::JobPayload;
-use crate::scoring::{ScoredModel, ScoringRequest, ScoringResult};
+use crate::scoring::{ScoreFormat, ScoredModel, ScoringRequest, ScoringResult};
 use crate::store::{JobKind, JobRow};
 
 use super::access::{audit_job, caller};
@@ -106,7 +106,7 @@ fn create(app: &App, request: proto::CreateScoringJobRequest) -> Result<proto::S
     check_request_id(&request_id)?;
     let payload = payload(app, request)?;
     if validate_only {
-        check_output(&payload.output, &output_uri)?;
+        check_output(&payload, &output_uri)?;
         return Ok(wire_parts(JobHead::validated(&request_id), payload, None));
     }
     let job = enqueue(app, payload, &request_id, &fingerprint, &output_uri)?;
@@ -133,12 +133,17 @@ fn enqueue(
     if let Some(job) = known {
         return Ok(job);
     }
-    check_output(&payload.output, output_uri)?;
+    check_output(&payload, output_uri)?;
     let job = app.enqueue(JobPayload::Scoring(payload), request_id, fingerprint);
     job.map_err(|error| from_store(&error))
 }
 
-fn check_output(path: &Path, output_uri: &str) -> Result<(), Status> {
+fn check_output(request: &ScoringRequest, output_uri: &str) -> Result<(), Status> {
+    let path = request.output.as_path();
+    if ScoreFormat::of_path(path).is_some_and(|named| named != request.format) {
+        let problem = format!("expected the format that {output_uri:?} ends in");
+        return Err(invalid_field("format", problem));
+    }
     if path.exists() {
         let message = format!("output_uri: {output_uri} exists; name a new file or remove it");
         return Err(status(Code::AlreadyExists, "OUTPUT_EXISTS", message));

@@ -124,7 +124,9 @@ pub fn training_reason(error: &TrainingError) -> &'static str {
         TrainingError::Fit(FitError::Setting { .. } | FitError::UnknownColumn { .. }) => {
             "INVALID_RECIPE"
         }
-        TrainingError::Fit(FitError::TooFew { .. } | FitError::OneClass { .. })
+        TrainingError::Fit(
+            FitError::TooFew { .. } | FitError::OneClass { .. } | FitError::NothingNew,
+        )
         | TrainingError::HistoryTooShort { .. }
         | TrainingError::NoData { .. }
         | TrainingError::NoPopulation { .. } => "NOT_ENOUGH_DATA",

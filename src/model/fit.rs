@@ -119,6 +119,9 @@ pub enum FitError {
         /// Their outcome.
         outcome: bool,
     },
+    /// There is nothing to take in.
+    #[error("no period has closed since the model's last one; update it when one has")]
+    NothingNew,
     /// The model cannot take in new periods.
     #[error("{reason}; train it anew")]
     NoUpdate {

@@ -229,8 +229,7 @@ impl ForecastModel {
             return Err(refused("the periods have another length than those of the model"));
         }
         if panel.end_period() <= self.end_period {
-            let what = "periods that closed since the model's last one";
-            return Err(FitError::TooFew { what, expected: 1, found: 0 });
+            return Err(FitError::NothingNew);
         }
         if !fitted.covers(panel) {
             return Err(refused("a group has sales that no series of the model covers"));

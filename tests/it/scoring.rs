@@ -279,6 +279,7 @@ async fn what_cannot_be_scored_is_refused_before_there_is_a_job() {
         (table("/no/such.csv", "id"), "INVALID_ARGUMENT INVALID_FIELD table.uri"),
         (table(&cases, ""), "INVALID_ARGUMENT INVALID_FIELD table.key_column"),
         (request("", ScoringFormat::Csv), "INVALID_ARGUMENT INVALID_FIELD output_uri"),
+        (request(&path, ScoringFormat::Parquet), "INVALID_ARGUMENT INVALID_FIELD format"),
         (
             CreateScoringJobRequest {
                 active_within_days: Some(0),

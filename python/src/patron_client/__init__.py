@@ -6,10 +6,12 @@
 """
 
 from ._customers import Customer, Erased, ImportReport
+from ._info import Limits, ServerInfo
 from ._ingest import IngestReport
 from ._jobs import Job
 from ._models import Alias, Evaluation, Trained
 from ._predict import reasons_frame
+from ._report import Report
 from ._version import __version__
 from .client import Client
 from .errors import (
@@ -23,8 +25,10 @@ from .errors import (
     InvalidArgument,
     NotFound,
     OutOfRange,
+    Overloaded,
     PatronError,
     PermissionDenied,
+    RateLimited,
     ResourceExhausted,
     Unauthenticated,
     Unavailable,
@@ -49,11 +53,16 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "Job",
+    "Limits",
     "NotFound",
     "OutOfRange",
+    "Overloaded",
     "PatronError",
     "PermissionDenied",
+    "RateLimited",
+    "Report",
     "ResourceExhausted",
+    "ServerInfo",
     "Trained",
     "Unauthenticated",
     "Unavailable",

@@ -18,11 +18,12 @@ from ._proto import (
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
     scoring_service_pb2_grpc,
+    server_service_pb2_grpc,
     training_service_pb2_grpc,
     transaction_service_pb2_grpc,
 )
 from ._version import __version__
-from .errors import PatronError, ResourceExhausted, Unavailable, from_rpc
+from .errors import DeadlineExceeded, PatronError, ResourceExhausted, Unavailable, from_rpc
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 
 class Connection:
-    """A channel to one server, its six services, and how calls are made on it."""
+    """A channel to one server, its seven services, and how calls are made on it."""
 
     def __init__(
         self,
@@ -49,9 +50,12 @@ class Connection:
         insecure: bool | None = None,
         timeout: float = 60.0,
         max_attempts: int = 5,
+        retry_for: float = 60.0,
     ) -> None:
         if max_attempts < 1:
             raise ValueError(f"max_attempts: expected 1 or more, found {max_attempts}")
+        if timeout <= 0:
+            raise ValueError(f"timeout: expected seconds above 0, found {timeout}")
         if (client_certificate is None) != (client_key is None):
             raise ValueError("client_certificate and client_key go together")
         scheme, address = _split(target)
@@ -64,7 +68,8 @@ class Connection:
         self.target = address
         self.timeout = timeout
         self.max_attempts = max_attempts
-        self._metadata = [] if api_key is None else [("authorization", f"Bearer {api_key}")]
+        self.retry_for = retry_for
+        self._metadata = [] if api_key is None else [("authorization", f"Bearer {_key(api_key)}")]
         options = [
             ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
             ("grpc.max_send_message_length", _LARGEST_MESSAGE),
@@ -88,6 +93,7 @@ class Connection:
         self.registry: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self.predictions: Any = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self.scoring: Any = scoring_service_pb2_grpc.ScoringServiceStub(self._channel)
+        self.server: Any = server_service_pb2_grpc.ServerServiceStub(self._channel)
 
     def close(self) -> None:
         """Closes the channel; calls in flight are cancelled."""
@@ -108,27 +114,20 @@ class Connection:
         """Makes one call; again with growing pauses while the server is unavailable.
 
         Only for calls that are safe to repeat: those without side effects and those that carry a
-        request id. Where the server says after which delay to try again, that is done too.
+        request id. Where the server says after which delay to try again, that is done too. The
+        time is that of all attempts and pauses together.
         """
-        return self.repeatedly(
-            lambda: method(
-                request,
-                metadata=self._metadata,
-                timeout=self.timeout if timeout is None else timeout,
-            )
-        )
-
-    def repeatedly(self, attempt: Callable[[], T]) -> T:
-        """Runs `attempt` until it succeeds, fails for good or was tried often enough."""
-        for tried in range(1, self.max_attempts + 1):
+        seconds = self.timeout if timeout is None else timeout
+        patience = Patience(seconds, self.max_attempts)
+        while True:
             try:
-                return attempt()
+                return method(request, metadata=self._metadata, timeout=patience.left)
             except grpc.RpcError as rpc_error:
                 error = from_rpc(rpc_error)
-                if tried == self.max_attempts or not is_transient(error):
-                    raise error from None
-                time.sleep(pause(tried, error))
-        raise AssertionError("max_attempts is at least 1")
+                if isinstance(error, DeadlineExceeded) and not error.reason:
+                    # gRPC ended the call here; its own message says no more than the code.
+                    error.message = f"no answer from {self.target} within {seconds:g} s"
+                patience.rest(error)
 
     def open_stream(
         self, method: Callable[..., Any], requests: Any, *, timeout: float | None = None
@@ -153,16 +152,50 @@ class Connection:
                 return
 
 
-def is_transient(error: PatronError) -> bool:
-    """Whether the same call may succeed soon."""
+class Patience:
+    """How long, and how often, something is tried while it fails for reasons that may pass.
+
+    Parameters
+    ----------
+    seconds
+        Time without progress after which the next failure counts.
+    attempts
+        Number of failures without progress that counts; by default none does.
+    """
+
+    def __init__(self, seconds: float, attempts: int | None = None) -> None:
+        self._seconds = seconds
+        self._attempts = attempts
+        self.renew()
+
+    def renew(self) -> None:
+        """There was progress: time and number begin anew."""
+        self._failures = 0
+        self._end = time.monotonic() + self._seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until it ends."""
+        return max(0.0, self._end - time.monotonic())
+
+    def rest(self, error: PatronError) -> None:
+        """Pauses before the next attempt; raises the error where there is to be none."""
+        self._failures += 1
+        seconds = _pause(self._failures, error)
+        if not _is_transient(error) or self._failures == self._attempts or seconds > self.left:
+            raise error from None
+        time.sleep(seconds)
+
+
+def _is_transient(error: PatronError) -> bool:
     if isinstance(error, Unavailable):
         return True
     return isinstance(error, ResourceExhausted) and error.retry_after is not None
 
 
-def pause(tried: int, error: PatronError) -> float:
-    """Seconds before the next attempt."""
-    growing = min(_FIRST_PAUSE * 2 ** (tried - 1), _LONGEST_PAUSE)
+def _pause(failures: int, error: PatronError) -> float:
+    # The exponent is bounded, as it grows for as long as a server is away.
+    growing = min(_FIRST_PAUSE * 2 ** min(failures - 1, 16), _LONGEST_PAUSE)
     # Not all clients of a server that went away shall come back at the same moment.
     jittered = growing * (0.75 + 0.5 * random.random())
     return float(max(jittered, error.retry_after or 0.0))
@@ -181,10 +214,14 @@ def is_local(target: str) -> bool:
 def _split(target: str) -> tuple[str | None, str]:
     scheme, separator, address = target.partition("://")
     if not separator:
-        return None, target
-    if scheme not in ("http", "https"):
-        raise ValueError(f"target: expected HOST:PORT, http:// or https://, found {target!r}")
-    return scheme, address.rstrip("/")
+        scheme, address = "", target
+    address = address.rstrip("/")
+    has_port = address.startswith("unix:") or address.rpartition(":")[2].isdecimal()
+    # Without a port gRPC goes to that of HTTPS.
+    if scheme not in ("", "http", "https") or not (has_port or (scheme == "https" and address)):
+        expected = "HOST:PORT, http://HOST:PORT or https://HOST"
+        raise ValueError(f"target: expected {expected}, found {target!r}")
+    return scheme or None, address
 
 
 def _is_loopback(address: str) -> bool:
@@ -197,6 +234,14 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _key(api_key: str) -> str:
+    """A key as it can stand in a header; one that was read from a file ends in a line break."""
+    key = api_key.strip()
+    if not (key and key.isascii() and key.isprintable()):
+        raise ValueError("api_key: expected printable ASCII without line breaks")
+    return key
 
 
 def _pem(value: Pem | None) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import operator
 import zoneinfo
 from collections.abc import Iterable
 from typing import Any
@@ -34,6 +35,9 @@ def timestamp(value: Time | None) -> Timestamp | None:
     """A point in time as it travels."""
     if value is None:
         return None
+    if isinstance(value, (int, float, np.number)):
+        # It could be seconds, nanoseconds or a date in digits.
+        raise TypeError(f"expected a time such as '2011-12-01', found {value!r}")
     moment = pd.Timestamp(value)
     if pd.isna(moment):
         raise ValueError(f"expected a time, found {value!r}")
@@ -74,6 +78,13 @@ def moments(micros: Iterable[int], *, zero_is_missing: bool = False) -> pd.Datet
     if zero_is_missing:
         times[values == 0] = np.datetime64("NaT")
     return pd.DatetimeIndex(times).tz_localize("UTC")
+
+
+def count(name: str, value: int | None) -> int | None:
+    """A number that travels without a sign."""
+    if value is not None and not 0 <= operator.index(value) < 2**32:
+        raise ValueError(f"{name}: expected 0 or more, found {value}")
+    return value
 
 
 def is_missing(value: Any) -> bool:

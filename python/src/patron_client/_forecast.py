@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,10 @@ from .errors import PatronError, from_status
 Series = str | tuple[str, Any]
 """``"total"``, ``"country=France"`` or ``("country", "France")``."""
 
+Sums = Mapping[str, Sequence[Series]] | Sequence[Sequence[Series]]
+"""Sums of series, with names of the caller or without."""
+
+_PARTS = ("level", "trend", "seasonal", "regressors", "adjustment")
 _MOST_VALUES = 100_000  # series times horizon times levels of one call
 _LONGEST_HORIZON = 1_000  # assumed where none was asked for
 _ANSWER_VALUES = 60_000  # numbers in one answer, so that it stays below 4 MiB
@@ -29,23 +33,31 @@ def forecast(
     model: str,
     selector: common_pb2.ModelSelector | None,
     series: Series | Sequence[Series] | None,
+    sums: Sums | None,
+    *,
     horizon: int | None,
-    levels: Sequence[float] | None,
+    levels: float | Sequence[float] | None,
+    components: bool,
     time_zone: str | None,
     on_error: Literal["raise", "skip"],
-    plan: pd.DataFrame | None = None,
-    effects: bool = False,
+    plan: pd.DataFrame | None,
+    effects: bool,
 ) -> pd.DataFrame:
     """See `Client.forecast`."""
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error: expected 'raise' or 'skip', found {on_error!r}")
+    _convert.count("horizon", horizon)
+    if isinstance(levels, (int, float)):
+        levels = [levels]
     shares = [_share(level) for level in levels or ()]
     keys = _keys(series)
     planned = _planned(plan)
     if series is not None and not keys:
         raise ValueError("series: there are none; leave it out for all that the model has")
 
-    def request(chosen: Sequence[wire.SeriesKey], pinned: Any) -> wire.ForecastRequest:
+    named = _sums(sums)
+
+    def request(chosen: Sequence[wire.SeriesKey], pinned: Any, **more: Any) -> wire.ForecastRequest:
         return wire.ForecastRequest(
             model=model,
             selector=pinned,
@@ -54,14 +66,18 @@ def forecast(
             levels=shares,
             plan=planned,
             include_effects=effects,
+            include_components=components,
+            **more,
         )
 
     # How far the model looks ahead is known from the first answer.
-    first = _part(horizon or _LONGEST_HORIZON, shares)
-    answers = [connection.call(connection.predictions.Forecast, request(keys[:first], selector))]
+    parts = len(_PARTS) if components else 0
+    first = _part(horizon or _LONGEST_HORIZON, shares, parts)
+    question = request(keys[:first], selector, sums=named.values())
+    answers = [connection.call(connection.predictions.Forecast, question)]
     starts = [0]
     if len(keys) > first:
-        part = _part(len(answers[0].period_starts), shares)
+        part = _part(len(answers[0].period_starts), shares, parts)
         starts += range(first, len(keys), part)
         pinned = common_pb2.ModelSelector(version=answers[0].served_by.version)
         stream = Stream(
@@ -72,12 +88,20 @@ def forecast(
             starts,
         )
         answers.extend(stream.answers(1))
-    return _frame(answers, starts, time_zone, on_error)
+    frame = _frame(answers, starts, time_zone, on_error, components)
+    if not named:
+        return frame
+    dates = _dates(answers[0].period_starts, time_zone)
+    added = [_one(name, dates, one) for name, one in zip(named, answers[0].sums, strict=True)]
+    attrs = frame.attrs
+    frame = pd.concat([frame, *added], ignore_index=True)
+    frame.attrs = attrs
+    return frame
 
 
-def _part(horizon: int, shares: Sequence[float]) -> int:
+def _part(horizon: int, shares: Sequence[float], parts: int) -> int:
     """How many series fit a message."""
-    values = max(1, horizon) * (1 + 2 * max(2, len(shares)))
+    values = max(1, horizon) * (1 + 2 * max(2, len(shares)) + parts)
     return max(1, min(_ANSWER_VALUES, _MOST_VALUES) // values)
 
 
@@ -87,7 +111,11 @@ def name_of(key: Any) -> str:
 
 
 def _frame(
-    answers: Sequence[Any], starts: Sequence[int], time_zone: str | None, on_error: str
+    answers: Sequence[Any],
+    starts: Sequence[int],
+    time_zone: str | None,
+    on_error: str,
+    components: bool,
 ) -> pd.DataFrame:
     refused: dict[str, str] = {}
     frames, methods, effects = [], [], []
@@ -103,7 +131,8 @@ def _frame(
             if row in bad:
                 refused[name] = str(bad[row])
                 continue
-            frames.append(_one(name, dates, one))
+            columns = _one(name, dates, one)
+            frames.append(columns.assign(**_components(one)) if components else columns)
             methods.append(_method(name, one))
             effects.extend(_effect(name, effect) for effect in one.effects)
     frame = pd.concat(frames, ignore_index=True) if frames else _empty()
@@ -138,6 +167,15 @@ def _one(name: str, dates: pd.DatetimeIndex, one: Any) -> pd.DataFrame:
         columns[f"lo-{level}"] = np.fromiter(interval.lower, dtype="float64")
         columns[f"hi-{level}"] = np.fromiter(interval.upper, dtype="float64")
     return pd.DataFrame(columns)
+
+
+def _components(one: Any) -> dict[str, Any]:
+    # Of a version from before them there are none.
+    parts = {part: getattr(one.components, part) for part in _PARTS}
+    return {
+        part: np.fromiter(values, dtype="float64") if values else np.nan
+        for part, values in parts.items()
+    }
 
 
 def _method(name: str, one: Any) -> dict[str, Any]:
@@ -226,6 +264,16 @@ def _keys(series: Series | Sequence[Series] | None) -> list[wire.SeriesKey]:
     if isinstance(series, str) or _is_pair(series):
         return [_key(series)]  # type: ignore[arg-type]
     return [_key(one) for one in series]
+
+
+def _sums(sums: Sums | None) -> dict[str, wire.SeriesSum]:
+    """The sums as they travel, by their names."""
+    if isinstance(sums, Mapping):
+        return {name: wire.SeriesSum(series=_keys(of)) for name, of in sums.items()}
+    if any(isinstance(of, str) for of in sums or ()):
+        raise ValueError("sums: expected lists of series, such as [['total'], ['country=France']]")
+    made = [_keys(of) for of in sums or ()]
+    return {" + ".join(map(name_of, keys)): wire.SeriesSum(series=keys) for keys in made}
 
 
 def _is_pair(series: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pandas as pd
 
-from ._connection import Connection, is_transient, pause
+from ._connection import Connection, Patience
 from ._lines import LineTable
 from ._progress import rows_bar
 from ._proto import transaction_service_pb2 as wire
@@ -95,7 +95,7 @@ class Ingest:
 
     def run(self) -> IngestReport:
         """Sends everything; raises with the report so far where that cannot be done."""
-        tried, last_progress = 0, time.monotonic()
+        patience = Patience(self._retry_for)
         with rows_bar(self._lines.rows, "ingest", "lines", show=self._progress) as bar:
             bar.update(len(self._lines.problems))
             while self._acknowledged < len(self._order):
@@ -104,13 +104,9 @@ class Ingest:
                     self._stream(bar)
                 except PatronError as error:
                     if self._acknowledged > before:
-                        tried, last_progress = 0, time.monotonic()
-                    tried += 1
-                    waited = time.monotonic() - last_progress
-                    if not is_transient(error) or waited > self._retry_for:
-                        error.details["report"] = self.report()
-                        raise
-                    time.sleep(pause(tried, error))
+                        patience.renew()
+                    error.details["report"] = self.report()
+                    patience.rest(error)
         return self.report()
 
     def report(self) -> IngestReport:

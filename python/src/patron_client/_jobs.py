@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import grpc
 import pandas as pd
 
 from . import _convert
-from ._connection import Connection, is_transient, new_request_id, pause
+from ._connection import Connection, Patience, new_request_id
 from ._progress import JobBar
 from ._proto import common_pb2, scoring_service_pb2, training_service_pb2, transaction_service_pb2
 from .errors import Cancelled, NotFound, PatronError, Unavailable, from_rpc, from_status
@@ -236,7 +235,7 @@ def follow(
 def _watch(connection: Connection, job: Job, bar: JobBar) -> Job:
     """Follows the job until its end; over a new stream where one broke."""
     kind = KINDS[job.kind]
-    tried = 0
+    patience = Patience(connection.retry_for)
     while True:
         # Also where the server is stopping and ends the stream early: the job itself is durable.
         error: PatronError = Unavailable("the server ended the stream before the end of the job")
@@ -245,7 +244,7 @@ def _watch(connection: Connection, job: Job, bar: JobBar) -> Job:
         )
         try:
             for raw in call:
-                tried = 0
+                patience.renew()
                 job = view(job.kind, raw)
                 bar.show(job)
         except grpc.RpcError as rpc_error:
@@ -254,7 +253,4 @@ def _watch(connection: Connection, job: Job, bar: JobBar) -> Job:
             call.cancel()
         if job.done:
             return job
-        tried += 1
-        if tried >= connection.max_attempts or not is_transient(error):
-            raise error
-        time.sleep(pause(tried, error))
+        patience.rest(error)

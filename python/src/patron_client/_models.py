@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -198,7 +199,7 @@ def selector(version: Version | None) -> common_pb2.ModelSelector | None:
         return None
     if isinstance(version, str):
         return common_pb2.ModelSelector(alias=version)
-    return common_pb2.ModelSelector(version=int(version))
+    return common_pb2.ModelSelector(version=operator.index(version))
 
 
 def metrics_frame(metrics: Iterable[Any]) -> pd.DataFrame:

@@ -65,6 +65,9 @@ class IdRows(Rows):
     def __init__(self, ids: Ids) -> None:
         if isinstance(ids, (str, bytes)):
             raise TypeError(f"ids: expected a list of keys, found the single text {ids!r}")
+        if isinstance(ids, pd.DataFrame) or not isinstance(ids, Iterable):
+            found = type(ids).__name__
+            raise TypeError(f"ids: expected a list or a column of keys, found a value of {found}")
         column = ids if isinstance(ids, pd.Series) else pd.Series(list(ids), dtype="object")
         self.index = column.index
         self.ids = _convert.texts(column)
@@ -248,6 +251,8 @@ def ask(
     one frame never mixes two versions or two dates.
     """
     explain = int(question.extra.get("explain") or 0)
+    if chunk_rows is not None and chunk_rows < 1:
+        raise ValueError(f"chunk_rows: expected 1 or more, found {chunk_rows}")
     if chunk_rows is None:
         per_row = _ROW_BYTES + _REASON_BYTES * min(explain, 100)
         chunk_rows = max(1, min(rows.largest_part(), _ANSWER_BYTES // per_row))

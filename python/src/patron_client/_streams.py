@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
 
-from ._connection import Connection, is_transient, pause
+from ._connection import Connection, Patience
 from .errors import PatronError, Unavailable, from_rpc, from_status
 
 _IN_FLIGHT = 4  # items that were sent and not answered
@@ -52,7 +51,8 @@ class Stream:
         Predictions change nothing, so a part without an answer is sent again over a new stream
         where the connection broke.
         """
-        at, tried = first, 0
+        at = first
+        patience = Patience(self._connection.retry_for)
         while at < len(self._offsets):
             before = at
             try:
@@ -60,10 +60,9 @@ class Stream:
                     yield answer
                     at += 1
             except PatronError as error:
-                tried = 1 if at > before else tried + 1
-                if not is_transient(error) or tried >= self._connection.max_attempts:
-                    raise
-                time.sleep(pause(tried, error))
+                if at > before:
+                    patience.renew()
+                patience.rest(error)
 
     def _attempt(self, first: int) -> Iterator[Any]:
         room = threading.Semaphore(_IN_FLIGHT)

@@ -15,11 +15,14 @@ from . import (
     _customers,
     _features,
     _forecast,
+    _info,
     _ingest,
     _jobs,
     _lines,
     _models,
     _predict,
+    _report,
+    _scoring,
     _table,
 )
 from ._connection import Connection, Pem, is_local, new_request_id
@@ -54,9 +57,13 @@ class Client:
         True: do not encrypt. By default only a loopback address without certificates is spoken to
         without encryption.
     timeout : float
-        Seconds after which a single call fails. Streams and jobs may take as long as they need.
+        Seconds after which a single call fails, all its attempts together. Streams and jobs may
+        take as long as they need.
     max_attempts : int
-        How often a call is made at most while the server is unavailable.
+        How often a single call is made at most while the server is unavailable.
+    retry_for : float
+        Seconds for which `ingest`, a large `predict` and the progress of a job wait for a server
+        that went away.
 
     Examples
     --------
@@ -75,6 +82,7 @@ class Client:
         insecure: bool | None = None,
         timeout: float = 60.0,
         max_attempts: int = 5,
+        retry_for: float = 60.0,
     ) -> None:
         self._connection = Connection(
             target,
@@ -85,6 +93,7 @@ class Client:
             insecure=insecure,
             timeout=timeout,
             max_attempts=max_attempts,
+            retry_for=retry_for,
         )
         self._kinds: dict[str, int] = {}
 
@@ -101,6 +110,10 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self._connection.target!r})"
 
+    def info(self) -> _info.ServerInfo:
+        """Returns what the server is: version, time zone, currency, limits."""
+        return _info.info(self._connection)
+
     # Transactions
 
     def ingest(
@@ -111,7 +124,7 @@ class Client:
         constants: Mapping[str, Any] | None = None,
         time_zone: str | None = None,
         chunk_size: int = 2_000,
-        retry_for: float = 60.0,
+        retry_for: float | None = None,
         progress: bool = True,
     ) -> _ingest.IngestReport:
         """Stores the rows of a frame as transaction lines.
@@ -144,8 +157,9 @@ class Client:
             IANA zone of the clock that `occurred_at` was read from; needed where times carry none.
         chunk_size : int
             Lines per message, 1 to 10,000.
-        retry_for : float
-            Seconds without any acknowledgement after which an unavailable server is given up.
+        retry_for : float, optional
+            Seconds without any acknowledgement after which an unavailable server is given up; by
+            default the client's.
         progress : bool
             Whether to show a bar.
 
@@ -169,7 +183,7 @@ class Client:
             lines,
             frame.index,
             chunk_size=chunk_size,
-            retry_for=retry_for,
+            retry_for=self._connection.retry_for if retry_for is None else retry_for,
             progress=progress,
         ).run()
 
@@ -201,7 +215,7 @@ class Client:
             A bar, nothing, or a function that is called with each state of the job.
         """
         request = transaction_wire.ImportTransactionsRequest(
-            source_uri=_server_path(path),
+            source_uri=_scoring.server_path(path),
             mapping_toml=_customers.mapping_toml(mapping),
             max_refused_percent=max_refused_percent,
             request_id=request_id or new_request_id(),
@@ -245,6 +259,7 @@ class Client:
         model: str,
         *,
         as_of: _convert.Time | None = ...,
+        update: bool = ...,
         recipe: str | pathlib.Path | None = ...,
         table: str | pathlib.Path | None = ...,
         label: str | None = ...,
@@ -268,6 +283,7 @@ class Client:
         model: str,
         *,
         as_of: _convert.Time | None = ...,
+        update: bool = ...,
         recipe: str | pathlib.Path | None = ...,
         table: str | pathlib.Path | None = ...,
         label: str | None = ...,
@@ -290,6 +306,7 @@ class Client:
         model: str,
         *,
         as_of: _convert.Time | None = None,
+        update: bool = False,
         recipe: str | pathlib.Path | None = None,
         table: str | pathlib.Path | None = None,
         label: str | None = None,
@@ -317,6 +334,9 @@ class Client:
         as_of : str or datetime, optional
             Only lines before this time are used; UTC where it names no zone. By default the end of
             the last complete day in the data.
+        update : bool
+            Forecasts: the champion takes in the periods that closed since it was made, without a
+            new fit, and becomes a new version. Its recipe and its seed stay.
         recipe : str or path, optional
             A recipe for this job alone: its TOML as str, or a file as path.
         table : str or path, optional
@@ -375,6 +395,8 @@ class Client:
             "algorithm": algorithm,
         }
         toml = recipe.read_text("utf-8") if isinstance(recipe, pathlib.Path) else recipe
+        if toml is not None and "=" not in toml and toml.strip().endswith(".toml"):
+            raise ValueError(f"recipe: expected TOML; for a file give pathlib.Path({toml!r})")
         if table is not None:
             if recipe is not None:
                 raise ValueError("give recipe or table, not both")
@@ -388,6 +410,7 @@ class Client:
             recipe_toml=toml,
             seed=seed,
             request_id=request_id or new_request_id(),
+            update=update,
         )
         raw = self._connection.call(self._connection.training.CreateTrainingJob, request)
         job = _jobs.view("training", raw)
@@ -612,6 +635,35 @@ class Client:
         )
         return _models.drift_frame(raw)
 
+    def report(
+        self,
+        model: str,
+        version: _models.Version | None = None,
+        path: str | pathlib.Path | None = None,
+        *,
+        drift: bool = False,
+        timeout: float | None = None,
+    ) -> _report.Report:
+        """Returns a version as one HTML page for people, which a notebook shows.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model.
+        version : int or str, optional
+            A number or an alias; by default the champion.
+        path : str or path, optional
+            Also write the page to this file, over what is there.
+        drift : bool
+            Also compare the customers of today, which reads all histories.
+        timeout : float, optional
+            Seconds, for `drift` on many customers.
+        """
+        page = _report.report(self._connection, model, version, drift, timeout)
+        if path is not None:
+            page.save(path)
+        return page
+
     # Answers
 
     def predict(
@@ -711,6 +763,7 @@ class Client:
         else:
             assert histories is not None
             rows = _predict.HistoryRows(histories, columns, time_zone)
+        _convert.count("explain", explain)
         settings = {"explain": explain, "threshold": threshold, "all_distances": all_distances}
         extra = {name: value for name, value in settings.items() if value}
         if threshold is not None:
@@ -785,7 +838,9 @@ class Client:
         series: _forecast.Series | Sequence[_forecast.Series] | None = None,
         *,
         horizon: int | None = None,
-        levels: Sequence[float] | None = None,
+        levels: float | Sequence[float] | None = None,
+        sums: _forecast.Sums | None = None,
+        components: bool = False,
         model: str = "forecast",
         version: _models.Version | None = None,
         time_zone: str | None = None,
@@ -802,8 +857,15 @@ class Client:
             model has.
         horizon : int, optional
             Periods; by default, and at most, the model's.
-        levels : sequence of float, optional
+        levels : float or sequence of float, optional
             Coverages of the intervals, as 0.8 or 80; by default 0.8 and 0.95.
+        sums : mapping of name to series, or sequence of sequences of series, optional
+            Sums that are wanted beside the series, each with intervals of its own. Without names
+            they are called ``"country=France + country=Germany"``.
+        components : bool
+            Also the parts that `mean` consists of: columns `level`, `trend`, `seasonal`, `regressors` and
+            `adjustment` (so that series and total agree); missing for sums and for versions from
+            before there were parts.
         model : str
             Name of the model.
         version : int or str, optional
@@ -826,32 +888,38 @@ class Client:
         Returns
         -------
         pandas.DataFrame
-            `unique_id`, `ds`, `mean`, `lo-80`, `hi-80`, `lo-95`, `hi-95`; series after series.
-            ``attrs`` has the `measure`, its `currency`, the `frequency`, under `series` method and
-            backtest of each, and `served_by`.
+            `unique_id`, `ds`, `mean`, `lo-80`, `hi-80`, `lo-95`, `hi-95`; series after series,
+            then the sums. ``attrs`` has the `measure`, its `currency`, the `frequency`, under
+            `series` method and backtest of each, and `served_by`.
         """
         return _forecast.forecast(
             self._connection,
             model,
             _models.selector(version),
             series,
-            horizon,
-            levels,
-            time_zone,
-            on_error,
-            plan,
-            effects,
+            sums,
+            horizon=horizon,
+            levels=levels,
+            components=components,
+            time_zone=time_zone,
+            on_error=on_error,
+            plan=plan,
+            effects=effects,
         )
 
     @overload
     def score(
         self,
-        models: str | Sequence[str | tuple[str, int | str]],
+        models: _scoring.Models,
         *,
         output: str | pathlib.Path | None = ...,
-        format: Literal["parquet", "csv"] = ...,
+        format: Literal["parquet", "csv"] | None = ...,
         as_of: _convert.Time | None = ...,
         active_within_days: int | None = ...,
+        population: Literal["all", "active", "known"] | None = ...,
+        explain: int = ...,
+        table: str | pathlib.Path | None = ...,
+        key: str | None = ...,
         read: Literal[True] = ...,
         request_id: str | None = ...,
         progress: Progress = ...,
@@ -860,12 +928,16 @@ class Client:
     @overload
     def score(
         self,
-        models: str | Sequence[str | tuple[str, int | str]],
+        models: _scoring.Models,
         *,
         output: str | pathlib.Path | None = ...,
-        format: Literal["parquet", "csv"] = ...,
+        format: Literal["parquet", "csv"] | None = ...,
         as_of: _convert.Time | None = ...,
         active_within_days: int | None = ...,
+        population: Literal["all", "active", "known"] | None = ...,
+        explain: int = ...,
+        table: str | pathlib.Path | None = ...,
+        key: str | None = ...,
         read: Literal[False],
         request_id: str | None = ...,
         progress: Progress = ...,
@@ -873,34 +945,50 @@ class Client:
 
     def score(
         self,
-        models: str | Sequence[str | tuple[str, int | str]],
+        models: _scoring.Models,
         *,
         output: str | pathlib.Path | None = None,
-        format: Literal["parquet", "csv"] = "parquet",
+        format: Literal["parquet", "csv"] | None = None,
         as_of: _convert.Time | None = None,
         active_within_days: int | None = None,
+        population: Literal["all", "active", "known"] | None = None,
+        explain: int = 0,
+        table: str | pathlib.Path | None = None,
+        key: str | None = None,
         read: bool = True,
         request_id: str | None = None,
         progress: Progress = True,
     ) -> pd.DataFrame | _jobs.Job:
         """Predicts for all customers as a job of the server, which writes a file.
 
-        Interrupting by the keyboard cancels the job.
+        Several models are answered in one pass over the histories. Interrupting by the keyboard
+        cancels the job.
 
         Parameters
         ----------
         models : str or sequence
-            Models of any kind but forecast: ``"churn"``, ``"churn@challenger"``,
+            One or several models of any kind but forecast: ``"churn"``, ``"churn@challenger"``,
             ``"churn/3"`` or ``("churn", 3)``.
         output : str or path, optional
             The file to write, as the server sees it; it must not exist. By default a temporary
             file that is removed again, which needs a server on this machine.
-        format : {"parquet", "csv"}
-            Format of the file.
+        format : {"parquet", "csv"}, optional
+            Format of the file; by default CSV where `output` ends in ``.csv``, otherwise Parquet.
         as_of : str or datetime, optional
             Only lines before this time are seen; by default the server's present.
         active_within_days : int, optional
             Only customers with a purchase in so many days before `as_of`.
+        population : {"all", "active", "known"}, optional
+            Who is scored: who bought before `as_of` (the default), who bought within the widest
+            window of the models' populations, or everybody with a line, a return for instance.
+        explain : int
+            How many of the weightiest reasons to write per customer and model, at most 20, as
+            ``churn_reason_1``, ``churn_reason_1_value``, ``churn_reason_1_contribution`` and so on.
+        table : str or path, optional
+            Score the rows of this CSV or Parquet file, which the server can read, instead of
+            customers; for models that were trained on a table.
+        key : str, optional
+            Column of `table` that tells which row it is; comes first in the file.
         read : bool
             False: do not read the file but return the job.
         request_id : str, optional
@@ -915,23 +1003,27 @@ class Client:
         """
         if output is None and not (read and is_local(self._connection.target)):
             raise ValueError("output: name the file to write, as the server sees it")
+        whom, rows = _scoring.population(population), _scoring.table(table, key)
         folder = None
         if output is None:
             folder = pathlib.Path(tempfile.mkdtemp(prefix="patron-score-"))
-            output = folder / f"scores.{format}"
+            output = folder / f"scores.{format or 'parquet'}"
         try:
             request = scoring_wire.CreateScoringJobRequest(
-                models=_scoring_models(models),
-                output_uri=_server_path(output),
-                format=f"SCORING_FORMAT_{format.upper()}",
+                models=_scoring.models(models),
+                output_uri=_scoring.server_path(output),
+                format=_scoring.file_format(format, output),
                 as_of=_convert.timestamp(as_of),
-                active_within_days=active_within_days,
+                active_within_days=_convert.count("active_within_days", active_within_days),
                 request_id=request_id or new_request_id(),
+                population=whom,
+                explain=_convert.count("explain", explain),
+                table=rows,
             )
             raw = self._connection.call(self._connection.scoring.CreateScoringJob, request)
             job = _jobs.view("scoring", raw)
             job = _jobs.follow(self._connection, job, progress, own=True)
-            return _read_scores(job) if read else job
+            return _scoring.read(job) if read else job
         finally:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -974,40 +1066,3 @@ def _trained(job: _jobs.Job) -> _models.Trained:
         metrics=_models.metrics_frame(result.metrics),
         job_id=job.id,
     )
-
-
-def _server_path(path: str | pathlib.Path) -> str:
-    if isinstance(path, str) and path.startswith("file://"):
-        return path
-    return str(pathlib.Path(path).absolute())
-
-
-def _scoring_models(
-    chosen: str | Sequence[str | tuple[str, int | str]],
-) -> list[scoring_wire.ScoringModel]:
-    scored = []
-    for one in [chosen] if isinstance(chosen, str) else chosen:
-        version: int | str | None
-        if not isinstance(one, str):
-            name, version = one
-        elif "@" in one:
-            name, _, version = one.partition("@")
-        elif "/" in one:
-            name, _, number = one.partition("/")
-            version = int(number)
-        else:
-            name, version = one, None
-        scored.append(scoring_wire.ScoringModel(model=name, selector=_models.selector(version)))
-    return scored
-
-
-def _read_scores(job: _jobs.Job) -> pd.DataFrame:
-    raw = job.raw
-    path = raw.output_uri.removeprefix("file://")
-    is_csv = raw.format == scoring_wire.SCORING_FORMAT_CSV
-    frame = pd.read_csv(path, dtype={"customer_id": "str"}) if is_csv else pd.read_parquet(path)
-    frame.attrs["job_id"] = job.id
-    frame.attrs["versions"] = {one.model: one.version for one in raw.models_used}
-    frame.attrs["as_of"] = _convert.present(raw, "as_of")
-    frame.attrs["output_digest"] = raw.output_digest
-    return frame

@@ -32,7 +32,8 @@ class PatronError(Exception):
     Attributes
     ----------
     code : grpc.StatusCode
-        The status code; each has a subclass of its own.
+        The status code; each has a subclass of its own, and so have the reasons ``OVERLOADED`` and
+        ``RATE_LIMITED``.
     message : str
         One sentence for people.
     reason : str
@@ -63,7 +64,7 @@ class PatronError(Exception):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
-        self.code = _CODE_OF.get(type(self), grpc.StatusCode.UNKNOWN) if code is None else code
+        self.code = _code_of(type(self)) if code is None else code
         self.message = message
         self.reason = reason
         self.metadata = dict(metadata or {})
@@ -113,6 +114,14 @@ class ResourceExhausted(PatronError):
     """Too much work at once, more than the caller may send, or a message that is too large."""
 
 
+class Overloaded(ResourceExhausted):
+    """The server has too much work at once; `retry_after` tells when to come back."""
+
+
+class RateLimited(ResourceExhausted):
+    """More calls or rows in a second than this caller may send; `retry_after` tells when."""
+
+
 class FailedPrecondition(PatronError):
     """It cannot be done in this state: no champion, too little data, gate not passed."""
 
@@ -158,7 +167,10 @@ _CLASS_OF: dict[grpc.StatusCode, type[PatronError]] = {
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DATA_LOSS: DataLoss,
 }
-_CODE_OF = {cls: code for code, cls in _CLASS_OF.items()}
+_CLASS_OF_REASON: dict[str, type[PatronError]] = {
+    "OVERLOADED": Overloaded,
+    "RATE_LIMITED": RateLimited,
+}
 _CODE_OF_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -211,7 +223,7 @@ def from_status(status: status_pb2.Status, *, offset: int = 0) -> PatronError:
         violations = [Violation(*(_shifted(text, offset) for text in one)) for one in violations]
     told = (_ROW.search(f"{one.field}: {one.description}") for one in violations)
     row = next((int(found[2]) for found in told if found), None)
-    return _CLASS_OF.get(code, PatronError)(
+    return _CLASS_OF_REASON.get(reason, _CLASS_OF.get(code, PatronError))(
         message,
         code=code,
         reason=reason,
@@ -219,6 +231,12 @@ def from_status(status: status_pb2.Status, *, offset: int = 0) -> PatronError:
         violations=violations,
         row=row,
         retry_after=retry_after,
+    )
+
+
+def _code_of(cls: type[PatronError]) -> grpc.StatusCode:
+    return next(
+        (code for code, own in _CLASS_OF.items() if issubclass(cls, own)), grpc.StatusCode.UNKNOWN
     )
 
 

@@ -278,7 +278,7 @@ fn new_periods_are_taken_in_without_a_fit() {
     let steps =
         old.updated(&cut(61)).unwrap().updated(&cut(62)).unwrap().updated(&cut(63)).unwrap();
     assert_eq!(steps, new);
-    assert!(matches!(new.updated(&cut(63)), Err(FitError::TooFew { .. })));
+    assert!(matches!(new.updated(&cut(63)), Err(FitError::NothingNew)));
     let ridge =
         estimator(ForecastAlgorithm::RidgeLags, 3).fit(&cut(60), &FitRun::quiet(1)).unwrap();
     assert!(matches!(ridge.updated(&cut(63)), Err(FitError::NoUpdate { .. })));

@@ -155,6 +155,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("axum", &["grpc"]),
     ("http", &["grpc"]),
     ("http_body", &["grpc"]),
+    ("futures_util", &["grpc"]),
     ("hyper", &["grpc"]),
     ("hyper_util", &["grpc"]),
     ("tower", &["grpc"]),

@@ -8,6 +8,7 @@ mod admission;
 mod body;
 mod call;
 mod caller;
+mod calls;
 mod connections;
 mod deadline;
 mod heard;

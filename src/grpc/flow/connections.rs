@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rand::Rng as _;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,6 +25,7 @@ use tonic::transport::server::Connected;
 use tower::{Service, ServiceExt as _};
 
 use super::Phase;
+use super::calls::{Begun, Driven};
 use super::heard::Heard;
 
 // Windows and frame sizes at which large messages are measured fastest.
@@ -71,7 +72,6 @@ pub(super) struct OpenCall {
 pub(in crate::grpc) struct Connections {
     settings: ConnectionSettings,
     phase: watch::Receiver<Phase>,
-    http: http2::Builder<TokioExecutor>,
     tasks: JoinSet<()>,
 }
 
@@ -80,18 +80,7 @@ impl Connections {
         settings: ConnectionSettings,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME)
-            .max_concurrent_streams(STREAMS)
-            .max_header_list_size(HEADER_LIST)
-            .max_pending_accept_reset_streams(RESET_STREAMS)
-            .max_local_error_reset_streams(BROKEN_STREAMS)
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PONG);
-        Self { settings, phase, http, tasks: JoinSet::new() }
+        Self { settings, phase, tasks: JoinSet::new() }
     }
 
     /// Takes connections until the server drains. Then nobody listens any more, clients are asked
@@ -151,6 +140,22 @@ impl Connections {
     }
 }
 
+/// HTTP/2 as it is spoken here; calls go to `calls`.
+fn http(calls: Begun) -> http2::Builder<Begun> {
+    let mut http = http2::Builder::new(calls);
+    http.timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_LIST)
+        .max_pending_accept_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(BROKEN_STREAMS)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG);
+    http
+}
+
 async fn draining(phase: &mut watch::Receiver<Phase>) {
     // Where nobody can say so any more, the server is gone.
     drop(phase.wait_for(|phase| *phase == Phase::Draining).await);
@@ -159,7 +164,6 @@ async fn draining(phase: &mut watch::Receiver<Phase>) {
 /// One connection.
 struct Connection<S, Info> {
     service: Tagged<S, Info>,
-    http: http2::Builder<TokioExecutor>,
     age: Option<Duration>,
     phase: watch::Receiver<Phase>,
 }
@@ -177,30 +181,31 @@ where
         let age = all.settings.age;
         Self {
             service: Tagged { inner, info: io.connect_info(), token: Arc::default() },
-            http: all.http.clone(),
             age: age.map(|age| age.mul_f64(rand::thread_rng().gen_range(0.9..1.1))),
             phase: all.phase.clone(),
         }
     }
 
     async fn run(self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self { service, http, age, mut phase } = self;
+        let Self { service, age, mut phase } = self;
         let token = Arc::clone(&service.token);
         // This one, that of the service, and one for each call.
         let calls = || Arc::strong_count(&token).saturating_sub(2);
         let (io, word) = Heard::new(io);
-        let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
+        let begun = Begun::default();
+        let served = http(begun.clone()).serve_connection(TokioIo::new(io), service);
+        let mut connection = Driven::new(served, begun);
         let mut aged = pin!(until(age));
         let grace = tokio::select! {
-            ended = connection.as_mut() => return told(ended),
+            ended = &mut connection => return told(ended),
             () = word.missed() => return tracing::debug!("a silent connection was closed"),
             () = aged.as_mut() => AGE_GRACE,
             // The server has a limit of its own for all connections.
             () = draining(&mut phase) => Duration::MAX,
         };
-        connection.as_mut().graceful_shutdown();
+        connection.connection().graceful_shutdown();
         tokio::select! {
-            ended = connection.as_mut() => told(ended),
+            ended = &mut connection => told(ended),
             () = closable(calls, grace) => tracing::debug!("a connection was closed by force"),
         }
     }

@@ -14,7 +14,7 @@ RUN apt-get update \
 WORKDIR /source
 COPY . .
 RUN cargo build --release --locked --bin patron \
-    && mkdir -p /state/data /state/models
+    && mkdir -p /state/data /state/models /state/files
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /source/target/release/patron /usr/local/bin/patron

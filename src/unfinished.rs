@@ -1,25 +1,34 @@
 //! Files that are there whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, TempPath};
 
 /// A file under another name until it is whole. Dropped before that, it is removed.
 #[derive(Debug)]
 pub struct Unfinished {
-    path: PathBuf,
+    path: TempPath,
     output: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes the file beside `output`, under a hidden name of this process.
+    /// Makes the file beside `output`, under a hidden name that nobody else has, with the permissions
+    /// of any new file.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn beside(output: &Path) -> io::Result<(Self, File)> {
-        let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path = output.with_file_name(format!(".{name}.{}.unfinished", std::process::id()));
-        let file = File::create(&path)?;
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!(".{name}.");
+        let mut builder = Builder::new();
+        builder.prefix(&prefix).suffix(".unfinished");
+        // What the process' mask leaves of them.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let (file, path) = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?.into_parts();
         Ok((Self { path, output: output.to_owned() }, file))
     }
 
@@ -30,20 +39,14 @@ impl Unfinished {
     pub fn finish(self, file: &File) -> io::Result<u64> {
         file.sync_all()?;
         let bytes = file.metadata()?.len();
-        fs::rename(&self.path, &self.output)?;
+        self.path.persist(&self.output)?;
         Ok(bytes)
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After `finish` the file has its name and there is nothing to remove.
-        let _ = fs::remove_file(&self.path);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write as _;
 
     use super::*;

@@ -288,9 +288,12 @@ fn owner() -> String {
     format!("{}/{}/{}", machine(), process::id(), JobId::generate())
 }
 
+/// Where process numbers mean the same processes: containers of one machine may share its name and
+/// each have a process 1.
 fn machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
+    let numbers = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {}", name.trim(), numbers.display())
 }
 
 /// Whether the process behind an owner's name is certainly gone: it ran on this machine and its

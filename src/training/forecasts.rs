@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::dataset::{Panel, SeriesKey};
 use crate::model::{
-    Estimator, FittedModel, ForecastAlgorithm, ForecastEstimator, ForecastModel, GoldenInputs,
+    Estimator, FitError, FittedModel, ForecastAlgorithm, ForecastEstimator, ForecastModel,
+    GoldenInputs, PlannedPeriod,
 };
 use crate::repository::{Gate, Metric, Version};
 use crate::store::Reader;
@@ -29,14 +30,47 @@ pub(super) enum Source<'a, 'r> {
 
 impl Source<'_, '_> {
     fn panel(
-        self,
+        &mut self,
         recipe: &ForecastRecipe,
         wanted: Wanted<'_>,
         around: &Surroundings<'_>,
     ) -> Result<Panel, TrainingError> {
         match self {
             Self::Store(reader) => panel::build(reader, recipe, wanted, around),
-            Self::Table(panel) => Ok(panel),
+            Self::Table(panel) => Ok(panel.clone()),
+        }
+    }
+
+    /// The series of a recipe with what the champion's recipe knows in advance; `None` where that
+    /// cannot be had any more.
+    fn panel_of_champion(
+        &mut self,
+        (recipe, panel): (&ForecastRecipe, &Panel),
+        champion: &ForecastRecipe,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<Panel>, TrainingError> {
+        let columns = |of: &ForecastRecipe| {
+            let table = of.table.as_ref().map(|table| table.regressors.clone());
+            (of.regressors.clone(), of.events.clone(), of.events_file.clone(), table)
+        };
+        if columns(recipe) == columns(champion) {
+            return Ok(Some(panel.clone()));
+        }
+        match self {
+            Self::Table(_) => Ok(None),
+            Self::Store(reader) => {
+                let known = ForecastRecipe {
+                    regressors: champion.regressors.clone(),
+                    events: champion.events.clone(),
+                    events_file: champion.events_file.clone(),
+                    ..recipe.clone()
+                };
+                match panel::build(reader, &known, Wanted::Largest, around) {
+                    Ok(panel) => Ok(Some(panel)),
+                    Err(TrainingError::Events(_)) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
         }
     }
 }
@@ -53,18 +87,22 @@ pub(super) fn make(
 
 fn fit(
     recipe: &ForecastRecipe,
-    source: Source<'_, '_>,
+    mut source: Source<'_, '_>,
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
     let panel = source.panel(recipe, Wanted::Largest, around)?;
-    let held_out = |recipe: &ForecastRecipe| {
-        let horizon = recipe.horizon;
-        Held::out(&estimator(recipe), &panel, horizon, around.run)
+    let held_out = |recipe: &ForecastRecipe, panel: &Panel| {
+        Held::out(&estimator(recipe), panel, recipe.horizon, around.run)
     };
-    let own = held_out(recipe)?;
-    let naive = held_out(&seasonal_naive(recipe))?;
-    let champion = champion_recipe(recipe, around);
-    let champion = champion.as_ref().map(held_out).transpose()?;
+    let own = held_out(recipe, &panel)?;
+    let naive = held_out(&seasonal_naive(recipe), &panel)?;
+    let champion = match champion_recipe(recipe, around) {
+        Some(champion) => source
+            .panel_of_champion((recipe, &panel), &champion, around)?
+            .map(|panel| held_out(&champion, &panel))
+            .transpose()?,
+        None => None,
+    };
     let model = estimator(recipe).fit(&panel, around.run)?;
     let first_period = panel.end_period() - recipe.horizon as i32;
     let judged = Judged { own, naive, champion, first_period, updated_from: None };
@@ -76,7 +114,7 @@ fn fit(
 /// its evaluation.
 fn update(
     recipe: &ForecastRecipe,
-    source: Source<'_, '_>,
+    mut source: Source<'_, '_>,
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
     let Some(champion) = around.champion else { return Err(TrainingError::NoUpdate) };
@@ -92,7 +130,7 @@ fn update(
     let seen = panel.without_last(closed - horizon).only(&keys);
     let naive = ForecastRecipe { horizon, ..seasonal_naive(recipe) };
     let judged = Judged {
-        own: Held::of(model, &seen, horizon)?,
+        own: Held::of(&foreseeing(model, &seen, horizon)?, &seen, horizon)?,
         naive: Held::out(&estimator(&naive), &seen, horizon, around.run)?,
         champion: None,
         first_period: model.end_period(),
@@ -101,6 +139,36 @@ fn update(
     let Gate { passed, reason } = judged.gate();
     let reason = format!("{closed} periods were taken in; on the first {horizon}: {reason}");
     Ok(judged.made(recipe, updated, Gate { passed, reason }, around))
+}
+
+/// The model under the promotions, prices and events that took place in the last `horizon` periods, as
+/// if they had been planned.
+fn foreseeing(
+    model: &ForecastModel,
+    seen: &Panel,
+    horizon: usize,
+) -> Result<ForecastModel, TrainingError> {
+    let first = seen.end_period() - horizon as i32;
+    let mut plan = Vec::new();
+    for (index, series) in seen.series().iter().enumerate() {
+        for period in first.max(series.first_period)..seen.end_period() {
+            let place = (period - series.first_period) as usize;
+            let columns = seen.regressors().iter().zip(seen.known(index));
+            let values: Vec<(String, f64)> = columns
+                .filter_map(|(column, known)| Some((column.name.clone(), *known.get(place)?)))
+                .collect();
+            if !values.is_empty() {
+                plan.push(PlannedPeriod { key: series.key.clone(), period, values });
+            }
+        }
+    }
+    if plan.is_empty() {
+        return Ok(model.clone());
+    }
+    model.planned(&plan).map_err(|problem| {
+        let message = problem.to_string();
+        FitError::Algorithm { algorithm: "forecast", message }.into()
+    })
 }
 
 fn estimator(recipe: &ForecastRecipe) -> ForecastEstimator {

@@ -8,7 +8,7 @@ pub use self::events::EventsError;
 pub use self::table::SeriesTableError;
 pub(super) use self::table::{SeriesFile, read as read_table};
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use crate::dataset::{KnownValues, Panel, Series, SeriesKey, TOTAL};
@@ -16,7 +16,7 @@ use crate::model::{Coherence, FitRun};
 use crate::store::{Reader, SaleLine};
 use crate::transaction::{HistorySource, OrderKey, Symbol, SymbolTable, Timestamp};
 
-use self::bought::Bought;
+use self::bought::{Bought, Ran, Sold};
 use self::events::Events;
 use super::TrainingError;
 use super::recipe::{ForecastRecipe, LineRegressor, Measure};
@@ -28,6 +28,16 @@ struct Sums {
     amounts: BTreeMap<i32, i64>,
     /// What promotions and prices are made of; empty when the recipe does not ask for them.
     bought: BTreeMap<i32, Bought>,
+    /// The promotions under which something of it was bought.
+    promotions: BTreeSet<Symbol>,
+}
+
+/// What a pass over the lines adds up.
+#[derive(Clone, Debug)]
+struct Totals {
+    groups: Groups,
+    /// The periods in which promotions ran, from the first line under them to the last.
+    ran: Ran,
 }
 
 /// Which values of a group get a series of their own.
@@ -62,12 +72,13 @@ pub(super) fn build(
         first_period += 1;
     }
     let end_period = frequency.period_of_day(clock.local(as_of).day);
-    let sums = sum_up(reader, recipe, first_period..end_period, as_of, run)?;
+    let Totals { groups: sums, ran } =
+        sum_up(reader, recipe, first_period..end_period, as_of, run)?;
     let symbols = reader.symbols();
     let total = recipe.series.iter().zip(&sums).find(|(choice, _)| choice.group == TOTAL);
     let total = total.and_then(|(_, sums)| sums.get(&Symbol::NONE)).cloned();
     let mut series = Vec::new();
-    let mut bought: BTreeMap<SeriesKey, BTreeMap<i32, Bought>> = BTreeMap::new();
+    let mut bought: BTreeMap<SeriesKey, Sold> = BTreeMap::new();
     for (choice, sums) in recipe.series.iter().zip(sums) {
         let named = named(sums, symbols).into_iter().map(|(value, sums)| {
             let key = SeriesKey { group: choice.group.clone(), value };
@@ -86,7 +97,8 @@ pub(super) fn build(
         }
         for (key, sums) in named {
             if let Some(one) = to_series(key, &sums.amounts, end_period, recipe.measure()) {
-                bought.insert(one.key.clone(), sums.bought);
+                let sold = Sold { bought: sums.bought, promotions: sums.promotions };
+                bought.insert(one.key.clone(), sold);
                 series.push(one);
             }
         }
@@ -94,10 +106,10 @@ pub(super) fn build(
     let panel = Panel::new(frequency, end_period, series)?;
     with_columns(panel, recipe, |series| {
         let is_product = series.key.group == "product" && !series.key.value.is_empty();
-        let none = BTreeMap::new();
-        let bought = bought.get(&series.key).unwrap_or(&none);
+        let none = Sold::default();
+        let sold = bought.get(&series.key).unwrap_or(&none);
         let periods = series.first_period..end_period;
-        bought::columns(&recipe.regressors, bought, is_product, periods, recipe.horizon)
+        bought::columns(&recipe.regressors, (sold, &ran), is_product, periods, recipe.horizon)
     })
 }
 
@@ -137,7 +149,8 @@ fn rest(total: &Sums, named: &[(SeriesKey, Sums)]) -> Sums {
     // Before its first sale nothing was left.
     let first = rest.amounts.iter().find(|(_, left)| **left != 0).map(|(period, _)| *period);
     let amounts = first.map(|first| rest.amounts.split_off(&first)).unwrap_or_default();
-    Sums { amounts, bought: rest.bought }
+    // Which promotions ran for the rest alone is not known.
+    Sums { amounts, bought: rest.bought, promotions: BTreeSet::new() }
 }
 
 /// Sums of each choice of series, by the value of its group.
@@ -149,9 +162,12 @@ fn sum_up(
     periods: std::ops::Range<i32>,
     as_of: Timestamp,
     run: &FitRun<'_>,
-) -> Result<Groups, TrainingError> {
+) -> Result<Totals, TrainingError> {
     let all = reader.summary().lines.max(1);
-    let none = || vec![BTreeMap::<Symbol, Sums>::new(); recipe.series.len()];
+    let none = || Totals {
+        groups: vec![BTreeMap::<Symbol, Sums>::new(); recipe.series.len()],
+        ran: Ran::default(),
+    };
     let empty = || (0_u64, none(), Seen::default());
     let (mut read, mut sums) = (0, none());
     let mut cancelled = Ok(());
@@ -167,7 +183,8 @@ fn sum_up(
         |(count, more, _)| {
             read += count;
             run.progress.report("series", read as f64 / all as f64);
-            sums.iter_mut().zip(more).for_each(|(sums, more)| merge(sums, more));
+            sums.groups.iter_mut().zip(more.groups).for_each(|(sums, more)| merge(sums, more));
+            sums.ran.merge(more.ran);
             cancelled = run.check();
             if cancelled.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         },
@@ -192,7 +209,7 @@ enum Part {
 }
 
 fn add(
-    sums: &mut Groups,
+    totals: &mut Totals,
     seen: &mut Seen,
     sale: &SaleLine,
     recipe: &ForecastRecipe,
@@ -204,11 +221,15 @@ fn add(
     }
     let part = measure(sale, recipe.measure());
     let bought = if recipe.regressors.is_empty() { None } else { Bought::of(sale) };
+    let promotion = bought.and_then(|_| sale.promotion.present());
+    if let Some(promotion) = promotion {
+        totals.ran.add(promotion, period);
+    }
     if seen.history != sale.history {
         seen.history = sale.history;
         seen.counted.clear();
     }
-    for (nth, (choice, sums)) in recipe.series.iter().zip(sums).enumerate() {
+    for (nth, (choice, sums)) in recipe.series.iter().zip(&mut totals.groups).enumerate() {
         let Some(value) = group(sale, &choice.group) else {
             continue;
         };
@@ -221,7 +242,9 @@ fn add(
             *sum = sum.saturating_add(amount);
         }
         if let Some(bought) = bought {
-            sums.entry(value).or_default().bought.entry(period).or_default().add(bought);
+            let own = sums.entry(value).or_default();
+            own.bought.entry(period).or_default().add(bought);
+            own.promotions.extend(promotion);
         }
     }
 }
@@ -236,6 +259,7 @@ fn merge(sums: &mut BTreeMap<Symbol, Sums>, more: BTreeMap<Symbol, Sums>) {
         for (period, bought) in more.bought {
             own.bought.entry(period).or_default().add(bought);
         }
+        own.promotions.extend(more.promotions);
     }
 }
 

@@ -114,6 +114,8 @@ async fn what_the_server_does_is_counted() {
     for number in 0..50 {
         app.churn(&[&format!("x{number}")]).await.unwrap();
     }
+    // A page is given again for a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     let (_, text) = page(address, "/metrics").await;
     assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), series);
 }

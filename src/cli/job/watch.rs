@@ -1,6 +1,8 @@
 //! Following a job until it ends.
 
-use tonic::{Status, Streaming};
+use std::time::Duration;
+
+use tonic::{Code, Status, Streaming};
 
 use crate::grpc::proto::{
     ImportJob, JobState, ScoringJob, TrainingJob, WatchImportJobRequest, WatchScoringJobRequest,
@@ -12,6 +14,10 @@ use super::super::exit::Failure;
 use super::super::progress::{Pace, Progress};
 use super::super::signal;
 use super::{Job, JobKind};
+
+/// How often a watch that broke off is begun again without a word in between, and after how long.
+const MOST_MISSED: u32 = 30;
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Follows a job until it ends. Ctrl-C ends the watching, not the job.
 pub(in crate::cli) async fn wait(services: &Services, job: Job) -> Result<Job, Failure> {
@@ -31,14 +37,35 @@ pub(in crate::cli) async fn follow(services: &Services, mut job: Job) -> Result<
     let mut progress = Progress::new(job.label());
     let mut changes = Changes::of(services, &job).await?;
     let mut pace = Pace::new();
+    let mut missed = 0;
     while !job.is_final() {
-        let Some(next) = changes.next().await? else {
-            let id = &job.id;
-            return Err(Failure::Broken(format!(
-                "the server stopped telling about job {id}; see it with `patron jobs watch {id}`"
-            )));
+        job = match changes.next().await {
+            Ok(Some(next)) => {
+                missed = 0;
+                next
+            }
+            // A connection has an age and a server may be restarted; the job goes on.
+            lost @ (Ok(None) | Err(_)) if missed < MOST_MISSED => {
+                if let Err(status) = lost
+                    && !is_lost(&status)
+                {
+                    return Err(status.into());
+                }
+                missed += 1;
+                tokio::time::sleep(AGAIN).await;
+                if let Ok(again) = Changes::of(services, &job).await {
+                    changes = again;
+                }
+                continue;
+            }
+            Err(status) => return Err(status.into()),
+            Ok(None) => {
+                let id = &job.id;
+                return Err(Failure::Broken(format!(
+                    "the server stopped telling about job {id}; see it with `patron jobs watch {id}`"
+                )));
+            }
         };
-        job = next;
         if job.kind() == JobKind::Scoring && job.state == JobState::Running {
             job.progress.message = pace.text(job.progress.fraction, None);
         }
@@ -46,6 +73,11 @@ pub(in crate::cli) async fn follow(services: &Services, mut job: Job) -> Result<
     }
     progress.finish();
     Ok(job)
+}
+
+/// Whether the connection is gone and not the job.
+fn is_lost(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Internal)
 }
 
 /// The stream of a job's states.

@@ -36,11 +36,14 @@ impl Given {
         let (first, last) = (periods.first().copied(), periods.last().copied());
         let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
         let length = last.saturating_sub(first).saturating_add(1);
-        if length > *left || last == i64::MAX {
-            let found = length.saturating_add(MOST_LONG_VALUES - *left);
+        // Every column takes as much memory as the values do.
+        let columns = 1 + i64::try_from(regressors.len()).unwrap_or(i64::MAX - 1);
+        let needed = length.saturating_mul(columns);
+        if needed > *left || last == i64::MAX {
+            let found = needed.saturating_add(MOST_LONG_VALUES - *left);
             return Err(InvalidLongTable::TooLong { id, spacing: spacing.to_string(), found });
         }
-        *left -= length;
+        *left -= needed;
         let known_values = rows.iter().rposition(|(_, given)| given.y.is_some());
         let known_values = known_values.map_or(0, |last| last + 1);
         let mut values = Vec::with_capacity(usize::try_from(length).unwrap_or_default());

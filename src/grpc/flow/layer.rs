@@ -80,7 +80,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let call = Call::begin(self.flow.clone(), &mut request);
         let method = &call.method;
-        let is_short = method.shape == Shape::Unary && method.is_safe;
+        let is_short = method.shape == Shape::Unary && method.is_safe && !method.is_long;
         let most = is_short.then_some(self.flow.0.max_call);
         let deadline = Deadline::of(request.headers(), most, call.arrived);
         request.extensions_mut().insert(deadline);

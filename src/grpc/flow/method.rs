@@ -20,6 +20,12 @@ const BOUNDED: [(&str, &str); 3] = [
 /// The Open Inference Protocol does not say that its methods change nothing; ours do not.
 const SAFE: &str = "inference.GRPCInferenceService";
 
+/// Methods that look at all customers, so that only their caller knows how long they may take.
+const LONG: [(&str, &str); 2] = [
+    ("patron.v1.ModelService", "GetModelDrift"),
+    ("patron.v1.ModelService", "GetModelVersionReport"),
+];
+
 /// The descriptors in the program cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the protos in the program are damaged: {0}")]
@@ -43,6 +49,8 @@ pub(super) struct Method {
     pub(super) is_bounded: bool,
     /// Whether a call changes nothing, so that it may be cut short and asked again.
     pub(super) is_safe: bool,
+    /// Whether its time is for the caller alone to bound.
+    pub(super) is_long: bool,
     /// Its meters.
     pub(super) meter: MethodMeter,
 }
@@ -139,6 +147,7 @@ impl Method {
             shape,
             is_bounded: shape == Shape::Unary && BOUNDED.iter().any(bounded),
             is_safe: service == SAFE || level == Some(IdempotencyLevel::NoSideEffects),
+            is_long: LONG.contains(&(service, name)),
             meter: meters.method(MethodName {
                 grpc_type: shape.label(),
                 grpc_service: service.to_owned(),

@@ -54,8 +54,6 @@ pub(super) fn answer(
     let FittedModel::Forecast(fitted) = served.model() else {
         return Err(invalid("WRONG_MODEL_KIND", "model", "expected a forecast model"));
     };
-    let under_plan = plan::apply(fitted, planned)?;
-    let fitted = under_plan.as_ref().unwrap_or(fitted);
     let mut inference = served.statistics().begin(begun);
     let levels = check_levels(levels)?;
     let horizon = horizon.map_or(fitted.horizon(), |horizon| horizon as usize);
@@ -71,7 +69,13 @@ pub(super) fn answer(
     let summed: usize = sums.iter().map(|sum| sum.series.len()).sum();
     let asked_for = asked.len().saturating_add(summed);
     check_size(asked_for, horizon, levels.len())?;
-    work.caller.charge(asked_for)?;
+    // A plan moves every series: groups and total have to agree.
+    let moved = if planned.is_empty() { 0 } else { known.len() };
+    work.caller.charge(asked_for.saturating_add(moved))?;
+    work.limit().check().map_err(fail)?;
+    let under_plan = plan::apply(fitted, planned)?;
+    let fitted = under_plan.as_ref().unwrap_or(fitted);
+    work.limit().check().map_err(fail)?;
     let sums = sum_up((fitted, &known), sums, horizon, &levels)?;
     let (found, errors) = split_known(&asked, &known);
     inference.input_done();

@@ -82,40 +82,31 @@ struct Concentrated {
     error: f64,
 }
 
-/// One pass. Lane 0 runs from the first value as level, lanes 1 and 2 carry what one unit of
+/// One pass: (a0, b0) runs from the first value as level, (a1, b1) and (a2, b2) carry what one unit of
 /// either starting state adds to the forecasts.
 fn concentrate(values: &[f64], transition: &Transition) -> Concentrated {
     let [[d00, d01], [d10, d11]] = transition.closed_loop();
     let [w0, w1] = transition.observe;
     let [g0, g1] = transition.gain;
-    let first = values.first().copied().unwrap_or_default();
-    let mut x0 = [first, 1.0, 0.0, 0.0];
-    let mut x1 = [0.0, 0.0, 1.0, 0.0];
-    // Products of lane 1, of lane 2 and of the error with (error, lane 1, lane 2).
-    let mut with_one = [0.0; 4];
-    let mut with_two = [0.0; 4];
-    let mut squares = 0.0;
+    let (mut a0, mut b0) = (values.first().copied().unwrap_or_default(), 0.0);
+    let (mut a1, mut b1) = (1.0, 0.0);
+    let (mut a2, mut b2) = (0.0, 1.0);
+    let (mut squares, mut one_error, mut two_error) = (0.0, 0.0, 0.0);
+    let (mut one_one, mut one_two, mut two_two) = (0.0, 0.0, 0.0);
     for value in values {
-        let mut forecast = [0.0; 4];
-        for ((forecast, a), b) in forecast.iter_mut().zip(&x0).zip(&x1) {
-            *forecast = w0 * a + w1 * b;
-        }
-        forecast[0] = value - forecast[0];
-        squares += forecast[0] * forecast[0];
-        for (sum, lane) in with_one.iter_mut().zip(&forecast) {
-            *sum += forecast[1] * lane;
-        }
-        for (sum, lane) in with_two.iter_mut().zip(&forecast) {
-            *sum += forecast[2] * lane;
-        }
-        for (a, b) in x0.iter_mut().zip(&mut x1) {
-            (*a, *b) = (d00 * *a + d01 * *b, d10 * *a + d11 * *b);
-        }
-        x0[0] += g0 * value;
-        x1[0] += g1 * value;
+        let error = value - (w0 * a0 + w1 * b0);
+        let one = w0 * a1 + w1 * b1;
+        let two = w0 * a2 + w1 * b2;
+        squares += error * error;
+        one_error += one * error;
+        one_one += one * one;
+        one_two += one * two;
+        two_error += two * error;
+        two_two += two * two;
+        (a0, b0) = (d00 * a0 + d01 * b0 + g0 * value, d10 * a0 + d11 * b0 + g1 * value);
+        (a1, b1) = (d00 * a1 + d01 * b1, d10 * a1 + d11 * b1);
+        (a2, b2) = (d00 * a2 + d01 * b2, d10 * a2 + d11 * b2);
     }
-    let [one_error, one_one, one_two, _] = with_one;
-    let [two_error, _, two_two, _] = with_two;
     let determinant = one_one * two_two - one_two * one_two;
     let (one, two) = if determinant > SINGULAR * one_one * two_two {
         (
@@ -129,7 +120,7 @@ fn concentrate(values: &[f64], transition: &Transition) -> Concentrated {
     };
     let error = squares - one * one_error - two * two_error;
     Concentrated {
-        state: [x0[0] + one * x0[1] + two * x0[2], x1[0] + one * x1[1] + two * x1[2]],
+        state: [a0 + one * a1 + two * a2, b0 + one * b1 + two * b2],
         error: if error.is_finite() { error.max(0.0) } else { f64::MAX },
     }
 }

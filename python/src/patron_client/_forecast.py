@@ -118,7 +118,9 @@ def _frame(
     components: bool,
 ) -> pd.DataFrame:
     refused: dict[str, str] = {}
-    frames, methods, effects = [], [], []
+    frames: list[pd.DataFrame] = []
+    methods: list[dict[str, Any]] = []
+    effects: list[dict[str, Any]] = []
     for answer, start in zip(answers, starts, strict=True):
         bad = {}
         for error in answer.errors:

@@ -863,9 +863,9 @@ class Client:
             Sums that are wanted beside the series, each with intervals of its own. Without names
             they are called ``"country=France + country=Germany"``.
         components : bool
-            Also the parts that `mean` consists of: columns `level`, `trend`, `seasonal`, `regressors` and
-            `adjustment` (so that series and total agree); missing for sums and for versions from
-            before there were parts.
+            Also the parts that `mean` consists of: columns `level`, `trend`, `seasonal`,
+            `regressors` and `adjustment` (so that series and total agree); missing for sums and
+            for versions from before there were parts.
         model : str
             Name of the model.
         version : int or str, optional

@@ -11,6 +11,7 @@ mod caller;
 mod calls;
 mod connections;
 mod deadline;
+mod gathered;
 mod heard;
 mod incident;
 mod layer;

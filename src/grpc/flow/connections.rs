@@ -26,6 +26,7 @@ use tower::{Service, ServiceExt as _};
 
 use super::Phase;
 use super::calls::{Begun, Driven};
+use super::gathered::gathered;
 use super::heard::Heard;
 
 // Windows and frame sizes at which large messages are measured fastest.
@@ -192,9 +193,10 @@ where
         // This one, that of the service, and one for each call.
         let calls = || Arc::strong_count(&token).saturating_sub(2);
         let (io, word) = Heard::new(io);
+        let (io, outbox) = gathered(io);
         let begun = Begun::default();
         let served = http(begun.clone()).serve_connection(TokioIo::new(io), service);
-        let mut connection = Driven::new(served, begun);
+        let mut connection = Driven::new(served, begun, outbox);
         let mut aged = pin!(until(age));
         let grace = tokio::select! {
             ended = &mut connection => return told(ended),

@@ -19,6 +19,7 @@ mod schedules;
 mod scoring;
 mod security;
 mod server;
+mod services;
 mod status;
 mod training;
 mod transactions;

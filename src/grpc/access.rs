@@ -7,6 +7,7 @@ mod rules;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use tonic::Status;
 
 use crate::access::{Gate, Principal};
@@ -37,23 +38,23 @@ impl Door {
     ///
     /// # Errors
     /// When nobody may, or not this caller, or not now.
-    pub(super) fn admit<Body>(&self, request: &mut http::Request<Body>) -> Result<(), Status> {
+    pub(super) fn admit(&self, request: &mut Parts) -> Result<(), Status> {
         if let Some(principal) = self.caller(request)? {
-            request.extensions_mut().insert(principal);
+            request.extensions.insert(principal);
         }
         Ok(())
     }
 
     /// Who calls; `None` for a method that anybody may call.
-    fn caller<Body>(&self, request: &http::Request<Body>) -> Result<Option<Principal>, Status> {
-        let path = request.uri().path();
+    fn caller(&self, request: &Parts) -> Result<Option<Principal>, Status> {
+        let path = request.uri.path();
         let rule = rules::rule(path);
         if rule == Some(Rule::Anyone) {
             return Ok(None);
         }
         let nobody = Peer::default();
-        let peer = request.extensions().get::<Peer>().unwrap_or(&nobody);
-        let principal = match self.principal(request.headers(), peer) {
+        let peer = request.extensions.get::<Peer>().unwrap_or(&nobody);
+        let principal = match self.principal(&request.headers, peer) {
             Ok(principal) => principal,
             Err(status) => {
                 self.failures.note("access.unauthenticated", path, peer, status.message());

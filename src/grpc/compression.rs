@@ -4,9 +4,8 @@
 //! small call several times its own work. So an answer is compressed as its request was, and not
 //! otherwise.
 
+use http::HeaderMap;
 use tonic::codec::CompressionEncoding;
-use tonic::metadata::MetadataValue;
-use tonic::{Request, Status};
 
 /// The encodings that are understood.
 pub(super) const ENCODINGS: [CompressionEncoding; 2] =
@@ -16,34 +15,32 @@ const SENT: &str = "grpc-encoding";
 const ACCEPTED: &str = "grpc-accept-encoding";
 
 /// Leaves of the encodings that a caller understands the one that it uses.
-pub(super) fn only_where_asked(mut request: Request<()>) -> Result<Request<()>, Status> {
-    let metadata = request.metadata_mut();
-    let Some(accepted) = metadata.remove(ACCEPTED) else {
-        return Ok(request);
+pub(super) fn only_where_asked(headers: &mut HeaderMap) {
+    let Some(accepted) = headers.remove(ACCEPTED) else {
+        return;
     };
-    let used = metadata.get(SENT).and_then(|encoding| encoding.to_str().ok());
-    let understood = |used: &&str| {
-        let accepted = accepted.to_str().unwrap_or_default();
-        accepted.split(',').any(|encoding| encoding.trim() == *used)
+    let Some(used) = headers.get(SENT).cloned() else {
+        return;
     };
-    let kept = used.filter(understood).and_then(|used| MetadataValue::try_from(used).ok());
-    if let Some(kept) = kept {
-        metadata.insert(ACCEPTED, kept);
+    let accepted = accepted.to_str().unwrap_or_default();
+    if accepted.split(',').any(|encoding| encoding.trim() == used) {
+        headers.insert(ACCEPTED, used);
     }
-    Ok(request)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
-    fn accepted(headers: &[(&'static str, &'static str)]) -> Option<String> {
-        let mut request = Request::new(());
-        for (name, value) in headers {
-            request.metadata_mut().insert(*name, MetadataValue::from_static(value));
+    fn accepted(sent: &[(&'static str, &'static str)]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.insert(*name, HeaderValue::from_static(value));
         }
-        let request = only_where_asked(request).unwrap();
-        let kept = request.metadata().get(ACCEPTED)?;
+        only_where_asked(&mut headers);
+        let kept = headers.get(ACCEPTED)?;
         Some(kept.to_str().unwrap().to_owned())
     }
 

@@ -36,7 +36,7 @@ pub(super) use self::admission::{Rows, Slot};
 pub(super) use self::caller::Caller;
 pub(super) use self::connections::{ConnectionSettings, Connections, HEADER_LIST, STREAMS};
 pub(super) use self::incident::{contained, incident};
-pub(super) use self::layer::FlowLayer;
+pub(super) use self::layer::FlowService;
 pub use self::method::InvalidProtos;
 pub(super) use self::method::Methods;
 pub(super) use self::probe::serve as serve_probe;

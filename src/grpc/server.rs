@@ -5,59 +5,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::request::Parts;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tonic::body::Body;
-use tonic::service::Routes;
-use tonic::service::interceptor::InterceptedService;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::Layer as _;
 
 use crate::access::FileError;
 use crate::app::App;
 use crate::telemetry::{InvalidCollector, Traces};
 
-use super::compression::{ENCODINGS, only_where_asked};
-use super::features::Features;
 use super::flow::{
-    ConnectionSettings, Connections, Flow, FlowLayer, InvalidProtos, Phase, serve_probe,
+    ConnectionSettings, Connections, Flow, FlowService, InvalidProtos, Phase, serve_probe,
 };
-use super::inference::Inference;
-use super::info::ServerInfo;
-use super::models::Models;
-use super::predictions::Predictions;
-use super::proto::feature_service_server::FeatureServiceServer;
-use super::proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
-use super::proto::model_service_server::ModelServiceServer;
-use super::proto::prediction_service_server::PredictionServiceServer;
-use super::proto::scoring_service_server::ScoringServiceServer;
-use super::proto::server_service_server::ServerServiceServer;
-use super::proto::training_service_server::TrainingServiceServer;
-use super::proto::transaction_service_server::TransactionServiceServer;
-use super::proto::{self};
-use super::scoring::Scorings;
 use super::security::Security;
-use super::training::Trainings;
-use super::transactions::Transactions;
+use super::services::{SERVICES, Services};
 
 /// Between two looks at aliases that another process may have moved.
 const REFRESH: Duration = Duration::from_secs(2);
 /// How long jobs may take to give themselves back when the server goes.
 const JOBS_STOP: Duration = Duration::from_secs(5);
-
-const SERVICES: [&str; 8] = [
-    "patron.v1.TransactionService",
-    "patron.v1.FeatureService",
-    "patron.v1.TrainingService",
-    "patron.v1.ModelService",
-    "patron.v1.PredictionService",
-    "patron.v1.ScoringService",
-    "patron.v1.ServerService",
-    "inference.GRPCInferenceService",
-];
 
 /// A server that holds its port and does not answer yet.
 #[derive(Debug)]
@@ -141,7 +109,7 @@ impl Server {
         let probe = probe.map(|(listener, _)| {
             tokio::spawn(serve_probe(listener, Arc::clone(&app), flow.clone()))
         });
-        let (routes, health) = routes(&app, &flow).await?;
+        let (services, health) = Services::new(&app, &flow).await?;
         let settings = app.config().flow;
         let connections = Connections::new(
             ConnectionSettings { age: settings.connection_age, drain: settings.drain },
@@ -151,8 +119,8 @@ impl Server {
         let incoming = security.incoming(listener, app.config());
         let _reloader = security.reload();
         let leaving = tokio::spawn(leave(shutdown, flow.clone(), health, Arc::clone(&app)));
-        let check = move |request: &mut Request<Body>| door.admit(request);
-        let service = FlowLayer::new(flow.clone(), check).layer(routes.prepare());
+        let check = move |request: &mut Parts| door.admit(request);
+        let service = FlowService::new(services, flow.clone(), check);
         connections.serve(incoming, service).await;
         refresher.abort();
         if let Some(probe) = probe {
@@ -211,47 +179,6 @@ async fn stopped(jobs: JoinHandle<()>) {
         Ok(Err(error)) => tracing::error!(%error, "jobs were not stopped cleanly"),
         Err(_) => tracing::warn!("jobs did not stop in time; they are left as after a crash"),
     }
-}
-
-async fn routes(app: &Arc<App>, flow: &Flow) -> Result<(Routes, HealthReporter), ServeError> {
-    let (limit, reflected) = (app.config().max_message_bytes, app.config().reflection);
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for service in SERVICES {
-        health.set_service_status(service, ServingStatus::Serving).await;
-    }
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    macro_rules! service {
-        ($server:ident, $service:expr) => {
-            InterceptedService::new(
-                ENCODINGS.into_iter().fold(
-                    $server::new($service)
-                        .max_decoding_message_size(limit)
-                        .max_encoding_message_size(limit),
-                    |server, encoding| server.accept_compressed(encoding).send_compressed(encoding),
-                ),
-                only_where_asked,
-            )
-        };
-    }
-    let (app, flow) = (|| Arc::clone(app), || flow.clone());
-    let mut routes = Routes::new(health_service)
-        .add_service(service!(TransactionServiceServer, Transactions::new(app(), flow())))
-        .add_service(service!(FeatureServiceServer, Features::new(app(), flow())))
-        .add_service(service!(TrainingServiceServer, Trainings::new(app())))
-        .add_service(service!(ModelServiceServer, Models::new(app())))
-        .add_service(service!(PredictionServiceServer, Predictions::new(app(), flow())))
-        .add_service(service!(ScoringServiceServer, Scorings::new(app())))
-        .add_service(service!(ServerServiceServer, ServerInfo::new(app(), flow())))
-        .add_service(service!(GrpcInferenceServiceServer, Inference::new(app(), flow())));
-    if reflected {
-        routes =
-            routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
-    }
-    Ok((routes, health))
 }
 
 /// Follows aliases that a worker or another server moves.

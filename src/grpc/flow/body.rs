@@ -10,10 +10,12 @@ use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 use tonic::Status;
 use tonic::body::Body;
+use tower::BoxError;
 
 use super::call::Call;
 use super::incident::incident;
 use super::method::Method;
+use super::seat::Seat;
 
 /// Resolves when an answer is cut short.
 pub(super) type Interrupt = Pin<Box<dyn Future<Output = Status> + Send>>;
@@ -32,6 +34,11 @@ pub(super) struct AnswerBody {
 impl AnswerBody {
     pub(super) fn new(inner: Body, call: Call, interrupt: Option<Interrupt>) -> Self {
         Self { inner, call, count: MessageCount::default(), interrupt, is_over: false }
+    }
+
+    /// The answer to a call that was refused: its status stands in the headers.
+    pub(super) fn none(call: Call) -> Self {
+        Self { is_over: true, ..Self::new(Body::empty(), call, None) }
     }
 
     fn pass(&mut self, mut frame: Frame<Bytes>) -> Polled {
@@ -89,32 +96,61 @@ impl HttpBody for AnswerBody {
     }
 }
 
-/// The messages of a caller who sends many.
-pub(super) struct AskedBody {
-    inner: Body,
-    method: Arc<Method>,
-    count: MessageCount,
+/// What a caller sends.
+pub(super) struct AskedBody<B> {
+    inner: B,
+    watch: Watch,
 }
 
-impl AskedBody {
-    pub(super) fn new(inner: Body, method: Arc<Method>) -> Self {
-        Self { inner, method, count: MessageCount::default() }
+/// What is noted of it.
+enum Watch {
+    /// One message, whose call leaves its seat while nothing comes.
+    Seat(Option<Seat>),
+    /// Many messages, which are counted.
+    Messages(Arc<Method>, MessageCount),
+}
+
+impl<B> AskedBody<B> {
+    /// One message of a call with a seat, where it has one.
+    pub(super) fn one(inner: B, seat: Option<Seat>) -> Self {
+        Self { inner, watch: Watch::Seat(seat) }
+    }
+
+    /// The messages of a caller who sends many.
+    pub(super) fn many(inner: B, method: Arc<Method>) -> Self {
+        Self { inner, watch: Watch::Messages(method, MessageCount::default()) }
     }
 }
 
-impl HttpBody for AskedBody {
+impl<B> HttpBody for AskedBody<B>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     type Data = Bytes;
-    type Error = Status;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.inner).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            this.method.meter.received(this.count.add(data));
+        match (&mut this.watch, &polled) {
+            (Watch::Seat(None), _) => {}
+            (Watch::Seat(Some(seat)), Poll::Pending) => seat.leave(),
+            (Watch::Seat(Some(seat)), Poll::Ready(_)) => {
+                if let Err(status) = seat.retake() {
+                    return Poll::Ready(Some(Err(status.into())));
+                }
+            }
+            (Watch::Messages(method, count), Poll::Ready(Some(Ok(frame)))) => {
+                if let Some(data) = frame.data_ref() {
+                    method.meter.received(count.add(data));
+                }
+            }
+            (Watch::Messages(..), _) => {}
         }
-        polled
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -32,21 +33,20 @@ pub(super) struct Call {
 
 impl Call {
     /// A call that arrived now. Where the caller gave it no id, it gets one.
-    pub(super) fn begin<B>(flow: Flow, request: &mut http::Request<B>) -> Self {
-        let method = flow.methods().at(request.uri().path());
+    pub(super) fn begin(flow: Flow, request: &mut Parts) -> Self {
+        let method = flow.methods().at(request.uri.path());
         method.meter.started();
-        let headers = request.headers_mut();
+        let headers = &mut request.headers;
         if !headers.contains_key(REQUEST_ID)
             && let Ok(id) = HeaderValue::from_str(&Uuid::now_v7().to_string())
         {
             headers.insert(REQUEST_ID, id);
         }
         let request_id = headers.get(REQUEST_ID).cloned();
-        let open = request.extensions_mut().remove::<OpenCall>();
-        let span =
-            flow.traces().map(|traces| traces.call(method.name(), traced(request.headers())));
+        let open = request.extensions.remove::<OpenCall>();
+        let span = flow.traces().map(|traces| traces.call(method.name(), traced(&request.headers)));
         if let Some(span) = &span {
-            request.extensions_mut().insert(span.parent());
+            request.extensions.insert(span.parent());
         }
         Self { flow, method, arrived: Instant::now(), request_id, code: None, span, _open: open }
     }

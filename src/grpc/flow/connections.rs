@@ -9,6 +9,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::Map;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -22,12 +24,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::body::Body;
 use tonic::transport::server::Connected;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
 use super::Phase;
+use super::body::AnswerBody;
 use super::calls::{Begun, Driven};
 use super::gathered::gathered;
 use super::heard::Heard;
+use super::layer::{Answering, FlowService};
 
 // Windows and frame sizes at which large messages are measured fastest.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -89,7 +93,7 @@ impl Connections {
     pub(in crate::grpc) async fn serve<IO, S>(
         mut self,
         incoming: impl Stream<Item = io::Result<IO>>,
-        service: S,
+        service: FlowService<S>,
     ) where
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -109,8 +113,11 @@ impl Connections {
         }
     }
 
-    async fn take<IO, S>(&mut self, incoming: impl Stream<Item = io::Result<IO>>, service: S)
-    where
+    async fn take<IO, S>(
+        &mut self,
+        incoming: impl Stream<Item = io::Result<IO>>,
+        service: FlowService<S>,
+    ) where
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
             + Clone
@@ -178,7 +185,11 @@ where
     S::Future: Send,
     Info: Clone + Send + Sync + 'static,
 {
-    fn new(io: &impl Connected<ConnectInfo = Info>, inner: S, all: &Connections) -> Self {
+    fn new(
+        io: &impl Connected<ConnectInfo = Info>,
+        inner: FlowService<S>,
+        all: &Connections,
+    ) -> Self {
         let age = all.settings.age;
         Self {
             service: Tagged { inner, info: io.connect_info(), token: Arc::default() },
@@ -246,25 +257,28 @@ fn told(ended: Result<(), hyper::Error>) {
 /// Tells every request which connection it came over.
 #[derive(Clone)]
 struct Tagged<S, Info> {
-    inner: S,
+    inner: FlowService<S>,
     info: Info,
     token: Arc<()>,
 }
 
 impl<S, Info> hyper::service::Service<Request<Incoming>> for Tagged<S, Info>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
     Info: Clone + Send + Sync + 'static,
 {
-    type Response = Response<Body>;
+    type Response = Response<AnswerBody>;
     type Error = Infallible;
-    type Future = tower::util::Oneshot<S, Request<Body>>;
+    type Future = Map<Answering, fn(Response<AnswerBody>) -> Result<Self::Response, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(Body::new);
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let extensions = request.extensions_mut();
         extensions.insert(self.info.clone());
         extensions.insert(OpenCall { _token: Arc::clone(&self.token) });
-        self.inner.clone().oneshot(request)
+        self.inner.answer(request).map(Ok)
     }
 }

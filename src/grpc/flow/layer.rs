@@ -3,14 +3,17 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
+use http_body::Body as HttpBody;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tower::{Layer, Service, ServiceExt as _};
+use tower::{BoxError, Service, ServiceExt as _};
 
+use crate::grpc::compression::only_where_asked;
 use crate::grpc::status::status;
 
 use super::body::{AnswerBody, AskedBody, Interrupt};
@@ -18,28 +21,14 @@ use super::call::Call;
 use super::deadline::{Deadline, exceeded};
 use super::incident::{caught, contained};
 use super::method::Shape;
-use super::seat::{Seat, SeatedBody};
+use super::seat::Seat;
 use super::{Flow, Phase};
 
 /// Whether a call may come in; tells the service who calls.
-type Check = Arc<dyn Fn(&mut Request<Body>) -> Result<(), Status> + Send + Sync>;
+type Check = Arc<dyn Fn(&mut Parts) -> Result<(), Status> + Send + Sync>;
 
-/// Puts [`FlowService`] around a service.
-#[derive(Clone)]
-pub(in crate::grpc) struct FlowLayer {
-    flow: Flow,
-    check: Check,
-}
-
-impl FlowLayer {
-    /// A layer whose calls have to pass `check`.
-    pub(in crate::grpc) fn new(
-        flow: Flow,
-        check: impl Fn(&mut Request<Body>) -> Result<(), Status> + Send + Sync + 'static,
-    ) -> Self {
-        Self { flow, check: Arc::new(check) }
-    }
-}
+/// The answer to a call, as it becomes.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Response<AnswerBody>> + Send>>;
 
 /// Checks, bounds, times, contains and counts the calls of the service within.
 #[derive(Clone)]
@@ -49,17 +38,7 @@ pub(in crate::grpc) struct FlowService<S> {
     check: Check,
 }
 
-impl<S> Layer<S> for FlowLayer {
-    type Service = FlowService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        FlowService { inner, flow: self.flow.clone(), check: Arc::clone(&self.check) }
-    }
-}
-
-type Answered = Result<Response<Body>, Infallible>;
-
-impl<S> Service<Request<Body>> for FlowService<S>
+impl<S> FlowService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + Clone
@@ -67,43 +46,47 @@ where
         + 'static,
     S::Future: Send,
 {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Answered> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    /// Around `inner`, for calls that pass `check`.
+    pub(in crate::grpc) fn new(
+        inner: S,
+        flow: Flow,
+        check: impl Fn(&mut Parts) -> Result<(), Status> + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, flow, check: Arc::new(check) }
     }
 
     /// Runs on the task of the connection: the call is let in or refused as it arrives, and begins
     /// when its own task comes to it. Strangers take no seat.
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let call = Call::begin(self.flow.clone(), &mut request);
+    pub(super) fn answer<B>(&self, request: Request<B>) -> Answering
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
+    {
+        let (mut parts, body) = request.into_parts();
+        let call = Call::begin(self.flow.clone(), &mut parts);
         let method = &call.method;
         let is_short = method.shape == Shape::Unary && method.is_safe && !method.is_long;
         let most = is_short.then_some(self.flow.0.max_call);
-        let deadline = Deadline::of(request.headers(), most, call.arrived);
-        request.extensions_mut().insert(deadline);
-        let checked = caught(|| (self.check)(&mut request)).and_then(|checked| checked);
+        let deadline = Deadline::of(&parts.headers, most, call.arrived);
+        parts.extensions.insert(deadline);
+        only_where_asked(&mut parts.headers);
+        let checked = caught(|| (self.check)(&mut parts)).and_then(|checked| checked);
         let seat =
             checked.and_then(|()| method.is_bounded.then(|| Seat::take(&self.flow)).transpose());
-        let inner = self.inner.clone();
-        Box::pin(async move {
-            Ok(match seat {
-                Ok(seat) => answer(inner, request, call, deadline, seat).await,
-                Err(status) => refuse(call, &status),
-            })
-        })
+        match seat {
+            Ok(seat) => {
+                let request = Request::from_parts(parts, received(body, &call, seat.as_ref()));
+                Box::pin(answer(self.inner.clone(), request, (call, deadline, seat)))
+            }
+            Err(status) => Box::pin(async move { refuse(call, &status) }),
+        }
     }
 }
 
 async fn answer<S>(
     inner: S,
     request: Request<Body>,
-    call: Call,
-    deadline: Deadline,
-    seat: Option<Seat>,
-) -> Response<Body>
+    (call, deadline, seat): (Call, Deadline, Option<Seat>),
+) -> Response<AnswerBody>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
@@ -114,7 +97,7 @@ where
     if deadline.has_passed(now) {
         return refuse(call, &exceeded());
     }
-    let answering = contained(inner.oneshot(received(request, &call, seat.as_ref())));
+    let answering = contained(inner.oneshot(request));
     let answered = match deadline.instant() {
         Some(deadline) => timeout_at(deadline, answering).await,
         None => Ok(answering.await),
@@ -130,30 +113,30 @@ where
     }
 }
 
-/// The request as the service reads it.
-fn received(request: Request<Body>, call: &Call, seat: Option<&Seat>) -> Request<Body> {
+/// What the caller sends, as the service reads it.
+fn received<B>(body: B, call: &Call, seat: Option<&Seat>) -> Body
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
+{
     if call.method.shape.receives_many() {
-        return request.map(|body| Body::new(AskedBody::new(body, Arc::clone(&call.method))));
+        return Body::new(AskedBody::many(body, Arc::clone(&call.method)));
     }
     call.method.meter.received(1);
-    match seat.cloned() {
-        Some(seat) => request.map(|inner| Body::new(SeatedBody { inner, seat })),
-        None => request,
-    }
+    Body::new(AskedBody::one(body, seat.cloned()))
 }
 
 /// The response, whose body takes note of how the call ends.
-fn observed(response: Response<Body>, mut call: Call, deadline: Deadline) -> Response<Body> {
+fn observed(response: Response<Body>, mut call: Call, deadline: Deadline) -> Response<AnswerBody> {
     let (mut parts, body) = response.into_parts();
     call.told(&mut parts.headers);
     let interrupt = interrupt(&call, deadline);
-    Response::from_parts(parts, Body::new(AnswerBody::new(body, call, interrupt)))
+    Response::from_parts(parts, AnswerBody::new(body, call, interrupt))
 }
 
-fn refuse(mut call: Call, status: &Status) -> Response<Body> {
-    let mut response = status.clone().into_http::<Body>();
-    call.told(response.headers_mut());
-    response
+fn refuse(mut call: Call, status: &Status) -> Response<AnswerBody> {
+    let (mut parts, ()) = status.clone().into_http::<()>().into_parts();
+    call.told(&mut parts.headers);
+    Response::from_parts(parts, AnswerBody::none(call))
 }
 
 /// What cuts the answer of a stream short: its caller's deadline, and a server that goes where the

@@ -19,15 +19,15 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use tower::service_fn;
 use tower::util::BoxCloneService;
-use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::config::{Config, FlowConfig, RawConfig};
 use crate::grpc::codec::ContiguousCodec;
 use crate::grpc::proto::prediction_service_client::PredictionServiceClient;
 use crate::grpc::proto::{PredictChurnRequest, PredictChurnResponse};
 
-use super::{ConnectionSettings, Connections, Flow, FlowLayer, Phase};
+use super::{ConnectionSettings, Connections, Flow, FlowService, Phase};
 
 type Work = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
 
@@ -75,7 +75,7 @@ struct TestServer {
     flow: Flow,
     address: SocketAddr,
     begun: Arc<AtomicUsize>,
-    service: BoxCloneService<Request<Body>, Response<Body>, Infallible>,
+    service: FlowService<BoxCloneService<Request<Body>, Response<Body>, Infallible>>,
     serving: JoinHandle<()>,
 }
 
@@ -111,9 +111,10 @@ impl TestServer {
             flow.phase(),
         );
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let service = FlowLayer::new(flow.clone(), |_| Ok(())).layer(service);
+        let service = BoxCloneService::new(service);
+        let service = FlowService::new(service, flow.clone(), |_| Ok(()));
         let serving = tokio::spawn(connections.serve(incoming, service.clone()));
-        Self { flow, address, begun, service: BoxCloneService::new(service), serving }
+        Self { flow, address, begun, service, serving }
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -137,7 +138,7 @@ impl TestServer {
         }
         let empty_message = axum::body::Body::from(vec![0; 5]);
         let request = request.body(Body::new(empty_message)).unwrap();
-        let response = self.service.clone().oneshot(request).await.unwrap();
+        let response = self.service.answer(request).await;
         // Only what went well has messages before its status.
         Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
     }

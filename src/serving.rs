@@ -7,6 +7,7 @@ mod gather;
 mod limit;
 mod panel;
 mod predictor;
+mod rate;
 mod statistics;
 mod vectors;
 
@@ -17,6 +18,7 @@ pub use self::limit::CallLimit;
 pub(crate) use self::panel::{Panel, PanelRows};
 pub use self::predictor::{Answers, AsOfRule, Note, Predictor, ProbabilityAnswer, Question, Row};
 pub(crate) use self::predictor::{Explain, answer_probabilities, answer_rfm, answer_segments};
+pub use self::rate::{Costs, Way};
 pub use self::statistics::{
     DurationTotal, InferenceStatistics, InferenceTimer, StatisticsSnapshot,
 };

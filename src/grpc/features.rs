@@ -1,6 +1,7 @@
 //! `FeatureService`: definitions and vectors.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tonic::{Request, Response, Status};
@@ -9,7 +10,7 @@ use crate::app::App;
 use crate::feature::{FeatureSchema, Features as Computer, definitions};
 use crate::historical::fit_schema;
 use crate::model::ModelKind;
-use crate::serving::{CallLimit, ServedModel, ServingError};
+use crate::serving::{CallLimit, ServedModel, ServingError, Way};
 use crate::store::{Reader, StoreError};
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine, HistorySource, Timestamp};
 
@@ -20,6 +21,8 @@ use super::proto::{self, feature_block, feature_service_server::FeatureService};
 use super::status::{
     from_customer_id, from_serving, from_store, invalid, invalid_field, rpc_status,
 };
+
+const HISTORIES: Way = Way { reads_histories: true, explains: false };
 
 /// Serves features.
 #[derive(Clone, Debug)]
@@ -81,11 +84,14 @@ impl FeatureService for Features {
         check_rows("customer_ids", request.customer_ids.len())?;
         caller.charge(request.customer_ids.len())?;
         let _rows = self.flow.admit(request.customer_ids.len(), &caller).await?;
-        let core = self.flow.core(&caller).await?;
+        let (rows, flow) = (request.customer_ids.len(), self.flow.clone());
+        let core = self.flow.core(flow.costs().estimate(HISTORIES, rows), &caller).await?;
         let (limit, _cancelled_with_the_call) = caller.limit();
         let answer = move || {
-            let _core = core;
-            get(&app, &fitted, request, &caller, &limit)
+            let (_core, begun) = (core, Instant::now());
+            let features = get(&app, &fitted, request, &caller, &limit)?;
+            flow.costs().learn(HISTORIES, rows, begun.elapsed());
+            Ok(features)
         };
         blocking(answer).await.map(Response::new)
     }

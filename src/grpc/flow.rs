@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use crate::config::Config;
-use crate::serving::ServedModel;
+use crate::serving::{Costs, ServedModel};
 use crate::telemetry::{Answered, Meters, Traces};
 
 use self::admission::Admission;
@@ -56,6 +56,7 @@ struct Inner {
     max_message_bytes: usize,
     phase: watch::Sender<Phase>,
     counted: Counted,
+    costs: Costs,
 }
 
 /// Where a server is in its life.
@@ -86,6 +87,7 @@ impl Flow {
             max_message_bytes: config.max_message_bytes,
             phase: watch::Sender::new(Phase::Serving),
             counted: Counted::from_now(),
+            costs: Costs::default(),
         })))
     }
 
@@ -136,9 +138,15 @@ impl Flow {
         }
     }
 
-    /// Waits for a core on which to answer many rows.
-    pub(super) async fn core(&self, caller: &Caller) -> Result<Slot, Status> {
-        caller.in_time(self.0.admission.core()).await
+    /// Waits for a core for work of so long. A call of its own is refused where too much is to do
+    /// before it, an item of a stream waits.
+    pub(super) async fn core(&self, cost: Duration, caller: &Caller) -> Result<Slot, Status> {
+        caller.in_time(self.0.admission.core(cost, caller.patience())).await
+    }
+
+    /// What features cost that are not asked for a model.
+    pub(super) fn costs(&self) -> &Costs {
+        &self.0.costs
     }
 }
 

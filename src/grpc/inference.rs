@@ -14,13 +14,13 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::app::App;
 use crate::repository::ModelName;
-use crate::serving::{CallerRows, Selector, ServedModel, ServingError, TableRows};
+use crate::serving::{CallerRows, Selector, ServedModel, ServingError, TableRows, Way};
 
 use self::question::{Head, Question, question};
 use self::tensor::Place;
 use super::answered;
 use super::flow::{Caller, Flow, Phase};
-use super::predictions::{INLINE_ROWS, Items, Work, answer_items};
+use super::predictions::{Items, Load, Work, answer_items};
 use super::proto::inference::{self as proto, grpc_inference_service_server::GrpcInferenceService};
 use super::status::{after_name, from_name, from_serving, invalid, invalid_field};
 
@@ -50,8 +50,15 @@ impl Inference {
         let rows = question.as_ref().map_or(0, Question::row_count);
         caller.charge(rows)?;
         let server = (Arc::clone(&self.app), &self.flow);
-        let size = (rows, rows <= INLINE_ROWS);
-        Work::run(server, size, caller, move |work| answer(work, &head, question, arrived)).await
+        let meant = (head.model.parse(), selector("model_version", &head.version));
+        let served = match meant {
+            (Ok(model), Ok(selector)) => self.app.catalog().at_hand(&model, &selector),
+            // What is wrong is told in its turn.
+            _ => None,
+        };
+        let way = Way { reads_histories: false, explains: false };
+        let load = Load { rows, way, served };
+        Work::run(server, load, caller, move |work| answer(work, &head, question, arrived)).await
     }
 }
 

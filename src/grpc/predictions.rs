@@ -16,24 +16,15 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::app::App;
 use crate::model::ModelKind;
-use crate::serving::Input;
+use crate::serving::{Input, Question, Way};
 
 use self::answer::{churn_response, propensity_response, segments_response};
 use self::ask::{Asked, Head};
-pub(super) use self::work::Work;
-use super::convert::MOST_ROWS;
+pub(super) use self::work::{Load, Work};
 use super::flow::{Caller, Flow, contained};
 use super::proto::{self, prediction_service_server::PredictionService};
 use super::status::{invalid_field, rpc_status};
 
-/// Work that is done on the task that received it, in vectors to answer; while it lasts, the other calls
-/// of the connection wait.
-pub(super) const INLINE_ROWS: usize = 256;
-/// As many vectors is a customer whose history is read, or a row whose reasons are told.
-const HISTORY: usize = 16;
-const REASONS: usize = 8;
-/// As how many rows a forecast of all series counts, before it is known how many there are.
-const ALL_SERIES: usize = 1_000;
 /// Answered items of a stream that wait for a slow reader.
 const ITEMS_IN_FLIGHT: usize = 4;
 
@@ -131,12 +122,9 @@ impl Predictions {
         request: proto::ForecastRequest,
         caller: Caller,
     ) -> Result<proto::ForecastResponse, Status> {
-        let summed: usize = request.sums.iter().map(|sum| sum.series.len()).sum();
-        let all = request.series.is_empty() || !request.plan.is_empty();
-        let named = request.series.len().saturating_add(summed).min(MOST_ROWS);
-        let rows = if all { named.max(ALL_SERIES) } else { named };
         let server = (Arc::clone(&self.app), &self.flow);
-        Work::run(server, (rows, false), caller, move |work| forecast::answer(work, request)).await
+        let load = forecast::load(&self.app, &request)?;
+        Work::run(server, load, caller, move |work| forecast::answer(work, request)).await
     }
 
     async fn run<T: Send + 'static>(
@@ -149,19 +137,17 @@ impl Predictions {
         let asked = ask::ask(head, kind, &self.app.config().currency)?;
         caller.charge(asked.rows)?;
         let server = (Arc::clone(&self.app), &self.flow);
-        let rows = (asked.rows, work_of(&asked) <= INLINE_ROWS);
-        Work::run(server, rows, caller, move |work| answer(work, asked)).await
+        let Question { model, selector, .. } = &asked.question;
+        let served = self.app.catalog().at_hand(model, selector);
+        let load = Load { rows: asked.rows, way: way(&asked.question), served };
+        Work::run(server, load, caller, move |work| answer(work, asked)).await
     }
 }
 
-/// What a question costs, in vectors to answer.
-fn work_of(asked: &Asked) -> usize {
-    let row = match asked.question.input {
-        Input::Customers(_) | Input::Histories(_) => HISTORY,
-        Input::Features(_) | Input::Table(_) => 1,
-    };
-    let reasons = if asked.question.explain > 0 { REASONS } else { 1 };
-    asked.rows * row * reasons
+/// What has to be done to answer.
+fn way(question: &Question) -> Way {
+    let reads_histories = matches!(question.input, Input::Customers(_) | Input::Histories(_));
+    Way { reads_histories, explains: question.explain > 0 }
 }
 
 /// Answers the items of a stream one after the other, as slowly as they are read. What is at work

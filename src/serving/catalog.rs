@@ -15,7 +15,7 @@ use crate::repository::{
 use crate::transaction::{InvalidTime, SymbolTable};
 
 use super::columns::ModelColumns;
-use super::{Gathered, InferenceStatistics, ServingError, TableRows};
+use super::{Costs, Gathered, InferenceStatistics, ServingError, TableRows};
 
 /// Versions that no alias points at and that are kept in memory after a request for them.
 const KEPT_ON_DEMAND: usize = 8;
@@ -27,6 +27,7 @@ pub struct ServedModel {
     load_time: Duration,
     columns: OnceLock<ModelColumns>,
     statistics: InferenceStatistics,
+    costs: Costs,
     features: ArcSwapOption<(usize, Features)>,
 }
 
@@ -43,6 +44,7 @@ impl ServedModel {
             load_time: begun.elapsed(),
             columns: OnceLock::new(),
             statistics: InferenceStatistics::default(),
+            costs: Costs::default(),
             features: ArcSwapOption::empty(),
         })
     }
@@ -65,6 +67,11 @@ impl ServedModel {
     /// The model.
     pub fn model(&self) -> &FittedModel {
         &self.loaded.model
+    }
+
+    /// What its answers cost.
+    pub fn costs(&self) -> &Costs {
+        &self.costs
     }
 
     /// How often and for how long it has answered since it was loaded.
@@ -273,6 +280,20 @@ impl ModelCatalog {
                     Some(served) => Ok(Arc::clone(served)),
                     None => Ok(self.load_on_demand(model, *version)?),
                 }
+            }
+        }
+    }
+
+    /// The version that a request means, where it is in memory.
+    pub fn at_hand(&self, model: &ModelName, selector: &Selector) -> Option<Arc<ServedModel>> {
+        let state = self.state.load();
+        match selector {
+            Selector::Alias(alias) => state.aliases.get(&(model.clone(), alias.clone())).cloned(),
+            Selector::Version(version) => {
+                let is_meant = |served: &&Arc<ServedModel>| is_version(served, model, *version);
+                let kept = || self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+                let pointed_at = state.aliases.values().find(is_meant).cloned();
+                pointed_at.or_else(|| kept().iter().find(is_meant).cloned())
             }
         }
     }

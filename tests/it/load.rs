@@ -1,11 +1,13 @@
 //! Many questions at once, while models change.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use patron::grpc::proto::*;
 use tokio::task::JoinSet;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::app::{TestApp, churn_of};
@@ -62,6 +64,44 @@ async fn rows_above_the_bound_are_refused_and_items_of_streams_wait() {
     }
     assert_eq!(streams.join_all().await, [12_000; 4]);
     app.ask_churn(large(10_000)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_would_be_late_are_refused_when_they_arrive() {
+    let settings = [("server.max_inflight_rows", "1000000")];
+    let app = TestApp::copy_of_with(&small_shop().directory, &settings).await;
+    // What such a call costs has to be known.
+    let begun = Instant::now();
+    for _ in 0..3 {
+        app.ask_churn(large(2_000)).await.unwrap();
+    }
+    let deadline = begun.elapsed();
+    let mut calls = JoinSet::new();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    for _ in 0..20 * cores {
+        let mut client = app.predictions();
+        calls.spawn(async move {
+            let mut request = tonic::Request::new(large(2_000));
+            request.set_timeout(deadline);
+            (client.predict_churn(request).await, Instant::now())
+        });
+    }
+    let outcomes = calls.join_all().await;
+    let refused = |(outcome, _): &&(Result<_, Status>, Instant)| {
+        outcome.as_ref().is_err_and(|status| reason(status) == "OVERLOADED")
+    };
+    let answered = outcomes.iter().filter(|(outcome, _)| outcome.is_ok());
+    let first_answer = answered.map(|(_, ended)| *ended).min().expect("some are in time");
+    let (refused, others): (Vec<_>, Vec<_>) = outcomes.iter().partition(refused);
+    // Without it all wait, and those that can be no more are late.
+    let at_once = refused.iter().filter(|(_, ended)| *ended < first_answer).count();
+    assert!(at_once >= 10, "{at_once} of {} at once, {} others", refused.len(), others.len());
+    for (outcome, _) in refused {
+        let status = outcome.as_ref().unwrap_err();
+        let details = status.get_error_details();
+        assert!(details.error_info().unwrap().metadata.contains_key("queue_millis"), "{status:?}");
+        assert!(details.retry_info().unwrap().retry_delay.is_some());
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the figures are the result")]

@@ -55,6 +55,11 @@ impl Caller {
         taken.map_err(|exceeded| rate_limited(&exceeded, &self.principal))
     }
 
+    /// Until when the caller can wait for its turn.
+    pub(super) fn patience(&self) -> Deadline {
+        if self.waits { Deadline::default() } else { self.deadline }
+    }
+
     /// Drives `work`, but not beyond the caller's deadline.
     pub(super) async fn in_time<T>(
         &self,

@@ -24,9 +24,19 @@ impl Deadline {
         Self(limit.and_then(|limit| now.checked_add(limit)))
     }
 
+    #[cfg(test)]
+    pub(super) fn at(instant: Instant) -> Self {
+        Self(Some(instant))
+    }
+
     /// The instant, where there is one.
     pub(in crate::grpc) fn instant(self) -> Option<Instant> {
         self.0
+    }
+
+    /// Whether there is time for work of so long.
+    pub(super) fn leaves(self, work: Duration) -> bool {
+        self.0.is_none_or(|deadline| deadline.saturating_duration_since(Instant::now()) > work)
     }
 
     /// Whether it is over at `now`.

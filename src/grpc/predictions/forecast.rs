@@ -7,17 +7,18 @@ use std::time::Instant;
 
 use tonic::Status;
 
+use crate::app::App;
 use crate::dataset::{Frequency, SeriesKey};
 use crate::model::{
     FittedModel, ForecastModel, ForecastQuery, Interval, IntervalSource, Model, ModelKind,
     SeriesForecast,
 };
-use crate::serving::ServingError;
+use crate::serving::{ServingError, Way};
 use crate::training::{Measure, Recipe};
 use crate::transaction::ShopClock;
 
 use super::answer::served_by;
-use super::work::Work;
+use super::work::{Load, Work};
 use crate::grpc::convert::{
     MOST_ROWS, model_name, selector, series_key, wire_series_key, wire_time,
 };
@@ -29,6 +30,25 @@ const MOST_LEVELS: usize = 10;
 /// Most numbers of one answer: series x periods x levels.
 const MOST_NUMBERS: usize = 100_000;
 const MOST_SUMS: usize = 1_000;
+
+/// What a request will cost, before it is answered.
+///
+/// # Errors
+/// When it names no model.
+pub(super) fn load(app: &App, request: &proto::ForecastRequest) -> Result<Load, Status> {
+    let name = model_name(&request.model, ModelKind::Forecast)?;
+    let served = app.catalog().at_hand(&name, &selector(request.selector.clone())?);
+    let summed: usize = request.sums.iter().map(|sum| sum.series.len()).sum();
+    let named = request.series.len().saturating_add(summed).min(MOST_ROWS);
+    let moves_all = !request.plan.is_empty();
+    let all = match served.as_ref().map(|served| served.model()) {
+        _ if !request.series.is_empty() && !moves_all => 0,
+        Some(FittedModel::Forecast(fitted)) => fitted.keys().len(),
+        _ => MOST_ROWS,
+    };
+    let way = Way { reads_histories: false, explains: moves_all || request.include_effects };
+    Ok(Load { rows: named.max(all), way, served })
+}
 
 /// Answers one forecast request.
 pub(super) fn answer(

@@ -1,16 +1,45 @@
 //! The work on one question: admitted, timed, ended early when nobody waits for it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tonic::Status;
 
 use crate::app::App;
-use crate::serving::{Answers, CallLimit, Predictor, ServedModel, ServingError};
+use crate::serving::{Answers, CallLimit, Costs, Predictor, ServedModel, ServingError, Way};
 
 use crate::grpc::blocking;
 use crate::grpc::flow::{Caller, Flow};
 use crate::grpc::status::from_serving;
+
+/// Work that is done on the task that received it; while it lasts, the other calls of the connection
+/// wait.
+const SHORT: Duration = Duration::from_micros(250);
+
+/// A question before it is answered.
+#[derive(Clone, Debug)]
+pub(in crate::grpc) struct Load {
+    /// Its rows.
+    pub(in crate::grpc) rows: usize,
+    /// What is done with a row.
+    pub(in crate::grpc) way: Way,
+    /// The version that it means, where it is in memory.
+    pub(in crate::grpc) served: Option<Arc<ServedModel>>,
+}
+
+impl Load {
+    fn cost(&self) -> Duration {
+        let unknown = Costs::default();
+        let costs = self.served.as_ref().map_or(&unknown, |served| served.costs());
+        costs.estimate(self.way, self.rows)
+    }
+
+    fn took(&self, time: Duration) {
+        if let Some(served) = &self.served {
+            served.costs().learn(self.way, self.rows, time);
+        }
+    }
+}
 
 /// What answers a question.
 pub(in crate::grpc) struct Work {
@@ -22,25 +51,34 @@ pub(in crate::grpc) struct Work {
 }
 
 impl Work {
-    /// Answers a question of so many rows: a short one at once, another when there is room, on a
-    /// thread that may wait for the disk.
+    /// Answers a question: a short one at once, another when there is room, on a thread that may
+    /// wait for the disk.
     pub(in crate::grpc) async fn run<T: Send + 'static>(
         (app, flow): (Arc<App>, &Flow),
-        (rows, is_short): (usize, bool),
+        load: Load,
         caller: Caller,
         answer: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
-        let _rows = flow.admit(rows, &caller).await?;
-        let core = if is_short { None } else { Some(flow.core(&caller).await?) };
+        let _rows = flow.admit(load.rows, &caller).await?;
+        let cost = load.cost();
+        // A version that is not in memory comes from the disk first.
+        let is_short = cost <= SHORT && load.served.is_some();
+        let core = if is_short { None } else { Some(flow.core(cost, &caller).await?) };
         let (limit, _cancelled_with_the_call) = caller.limit();
         let work = Self::new(app, flow.clone(), caller, limit);
+        let answer = move || {
+            let begun = Instant::now();
+            let answered = answer(&work)?;
+            load.took(begun.elapsed());
+            Ok(answered)
+        };
         if core.is_none() {
-            return answer(&work);
+            return answer();
         }
         blocking(move || {
             // Work that was given up holds its core until it has ended.
             let _core = core;
-            answer(&work)
+            answer()
         })
         .await
     }

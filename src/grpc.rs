@@ -11,6 +11,7 @@ mod incoming;
 mod inference;
 mod info;
 mod jobs;
+mod look;
 mod models;
 mod predictions;
 mod repeat;

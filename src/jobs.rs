@@ -8,4 +8,5 @@ mod payload;
 mod runner;
 
 pub use self::payload::{JobContext, JobPayload, training_reason};
+pub(crate) use self::runner::step_back;
 pub use self::runner::{JobRunner, JobSettings};

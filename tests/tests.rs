@@ -107,6 +107,15 @@ mod jobs;
 #[path = "it/process.rs"]
 mod process;
 
+/// The real process, asked to go, killed, and left alone by its callers.
+#[path = "it/departure.rs"]
+mod departure;
+
+/// Memory and handles of the real process under mixed load.
+#[cfg(target_os = "linux")]
+#[path = "it/soak.rs"]
+mod soak;
+
 /// The real process, killed in the middle of a job.
 #[path = "it/crash.rs"]
 mod crash;

@@ -5,28 +5,35 @@ use tonic::Status;
 use crate::app::App;
 use crate::jobs::training_reason;
 use crate::metrics::DriftVerdict;
-use crate::model::FitRun;
+use crate::model::{CancelToken, FitRun};
 use crate::training::{ClosedWindow, DriftReport, FeatureDrift, TrainingError, drift};
 
 use super::convert::{required_model, selector, time, wire_time};
 use super::proto;
 use super::status::{code_of, from_repository, from_serving, from_store, status};
 
-/// Compares the customers of today, or of the time asked for, with the version's.
+/// Compares the customers of today, or of the time asked for, with the version's, until `cancel` is
+/// set.
 pub(super) fn get(
     app: &App,
     request: proto::GetModelDriftRequest,
+    cancel: &CancelToken,
 ) -> Result<proto::ModelDrift, Status> {
     let proto::GetModelDriftRequest { model, selector: wire_selector, as_of } = request;
     let name = required_model(&model)?;
     let as_of = as_of.as_ref().map(time);
     let served = app.catalog().resolve(&name, &selector(wire_selector)?);
     let served = served.map_err(|error| from_serving(&error))?;
-    let threads = app.config().job_threads;
-    let run = FitRun { threads, ..FitRun::quiet(0) };
+    let run = run(app, cancel);
     let report = drift(app.store(), app.catalog().repository(), served.loaded(), as_of, &run);
     let report = report.map_err(|error| from_training(&error))?;
     Ok(wire(served.manifest().model.to_string(), served.manifest().version, report))
+}
+
+/// Looks at all customers on as many threads as a job has.
+pub(super) fn run(app: &App, cancel: &CancelToken) -> FitRun<'static> {
+    let threads = app.config().job_threads;
+    FitRun { threads, cancel: cancel.clone(), ..FitRun::quiet(0) }
 }
 
 fn from_training(error: &TrainingError) -> Status {

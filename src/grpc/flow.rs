@@ -33,7 +33,7 @@ use crate::telemetry::{Answered, Meters, Traces};
 
 use self::admission::Admission;
 pub(super) use self::admission::{Rows, Slot};
-pub(super) use self::caller::Caller;
+pub(super) use self::caller::{Caller, CancelOnDrop};
 pub(super) use self::connections::{ConnectionSettings, Connections, HEADER_LIST, STREAMS};
 pub(super) use self::incident::{contained, incident};
 pub(super) use self::layer::FlowService;

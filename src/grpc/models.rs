@@ -7,6 +7,7 @@ use tonic::{Code, Request, Response, Status};
 use crate::access::Principal;
 use crate::app::App;
 use crate::dataset::{ColumnType, InputColumn, InputSchema};
+use crate::model::CancelToken;
 use crate::repository::{
     Alias, AliasName, Aliases, Manifest, ModelName, ModelRepository, RepositoryError, Version,
 };
@@ -19,6 +20,7 @@ use super::convert::{
     Page, required_alias, required_model, selector, version, wire_kind, wire_metric, wire_time,
 };
 use super::drift;
+use super::look::Looks;
 use super::proto::{self, model_service_server::ModelService};
 use super::repeat::once;
 use super::report;
@@ -29,11 +31,12 @@ use super::status::{from_repository, invalid_field, status};
 #[derive(Clone, Debug)]
 pub(super) struct Models {
     app: Arc<App>,
+    looks: Looks,
 }
 
 impl Models {
     pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app }
+        Self { app, looks: Looks::default() }
     }
 }
 
@@ -73,14 +76,22 @@ impl ModelService for Models {
         &self,
         request: Request<proto::GetModelDriftRequest>,
     ) -> Result<Response<proto::ModelDrift>, Status> {
-        answered(&self.app, move |app| drift::get(app, request.into_inner())).await
+        let (app, request) = (Arc::clone(&self.app), request.into_inner());
+        let look = move |cancel: &CancelToken| drift::get(&app, request, cancel);
+        self.looks.take(look).await.map(Response::new)
     }
 
     async fn get_model_version_report(
         &self,
         request: Request<proto::GetModelVersionReportRequest>,
     ) -> Result<Response<proto::ModelVersionReport>, Status> {
-        answered(&self.app, move |app| report::get(app, request.into_inner())).await
+        let (app, request) = (Arc::clone(&self.app), request.into_inner());
+        if !request.include_drift {
+            return answered(&app, move |app| report::get(app, request, &CancelToken::default()))
+                .await;
+        }
+        let look = move |cancel: &CancelToken| report::get(&app, request, cancel);
+        self.looks.take(look).await.map(Response::new)
     }
 
     async fn set_model_alias(

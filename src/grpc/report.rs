@@ -3,26 +3,29 @@
 use tonic::{Code, Status};
 
 use crate::app::App;
-use crate::model::FitRun;
+use crate::model::CancelToken;
 use crate::report::{DriftPart, ReportError, Subject, page};
 use crate::repository::{ModelName, Version};
 use crate::serving::Selector;
 use crate::training::drift;
 
 use super::convert::required_model;
+use super::drift::run;
 use super::models::version_number;
 use super::proto;
 use super::status::{from_repository, status};
 
-/// Makes the page.
+/// Makes the page. The look at all customers, where one is asked for, ends when `cancel` is set.
 pub(super) fn get(
     app: &App,
     request: proto::GetModelVersionReportRequest,
+    cancel: &CancelToken,
 ) -> Result<proto::ModelVersionReport, Status> {
     let proto::GetModelVersionReportRequest { model, selector, include_drift } = request;
     let name = required_model(&model)?;
     let number = version_number(app, &name, selector)?;
-    let drift = if include_drift { measured(app, &name, number) } else { DriftPart::NotAsked };
+    let drift =
+        if include_drift { measured(app, &name, number, cancel) } else { DriftPart::NotAsked };
     let shop = (app.store().clock(), app.config().currency.as_str());
     let subject = Subject::gather(app.catalog().repository(), &name, number, shop, drift)
         .map_err(|error| from_repository(&error))?;
@@ -31,12 +34,12 @@ pub(super) fn get(
 }
 
 /// The drift of today; why there is none otherwise.
-fn measured(app: &App, name: &ModelName, number: Version) -> DriftPart {
+fn measured(app: &App, name: &ModelName, number: Version, cancel: &CancelToken) -> DriftPart {
     let served = match app.catalog().resolve(name, &Selector::Version(number)) {
         Ok(served) => served,
         Err(error) => return DriftPart::Impossible(error.to_string()),
     };
-    let run = FitRun { threads: app.config().job_threads, ..FitRun::quiet(0) };
+    let run = run(app, cancel);
     match drift(app.store(), app.catalog().repository(), served.loaded(), None, &run) {
         Ok(report) => DriftPart::Measured(report),
         Err(error) => DriftPart::Impossible(error.to_string()),

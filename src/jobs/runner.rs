@@ -251,7 +251,7 @@ fn span(stage: &str) -> (f64, f64) {
 
 /// Lets requests go before jobs where both want a core: this thread, and those that it starts, get
 /// a smaller share. Jobs run as well where the system does not know such a thing.
-fn step_back() {
+pub(crate) fn step_back() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{getpriority_process, setpriority_process};

@@ -103,19 +103,6 @@ impl ModelRepository {
         Ok(self.manifest(model, version.ok_or_else(none)?)?.recipe)
     }
 
-    /// Writes a model's recipe, unless it has one.
-    ///
-    /// # Errors
-    /// When the file system fails.
-    pub fn add_recipe(&self, model: &ModelName, recipe: &str) -> Result<(), RepositoryError> {
-        let path = self.folder(model).join(RECIPE);
-        if path.exists() {
-            return Ok(());
-        }
-        fs::create_dir_all(self.folder(model)).map_err(at(&path))?;
-        replace(&path, recipe.as_bytes())
-    }
-
     /// The versions of a model, earliest first.
     ///
     /// # Errors

@@ -6,8 +6,9 @@ use crate::model::CancelToken;
 
 use super::ServingError;
 
-/// Rows that are worked on between two looks at the limit.
-const BLOCK: usize = 4_096;
+/// Rows that are worked on between two looks at the limit: a few milliseconds where each is a customer
+/// of the store.
+const BLOCK: usize = 256;
 
 /// Ends the work on a question early; without a limit by default.
 #[derive(Clone, Debug, Default)]

@@ -70,6 +70,10 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (model, task)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE INDEX job_ended ON job (ended_at) WHERE ended_at IS NOT NULL;
+    CREATE INDEX job_kind_state ON job (kind, state);
+",
 ];
 
 const COLUMNS: &str = "job_id, kind, subject, payload, request_id, state, stage, fraction, attempt, \
@@ -417,6 +421,17 @@ impl ControlStore {
                 params![id, owner, MOST_ATTEMPTS, failure, Timestamp::now().micros()],
             )
         })
+    }
+
+    /// Reads beside whoever writes.
+    pub(super) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let reader = self.database.reader()?;
+        let found = query(&reader).map_err(|error| self.database.error(&error))?;
+        self.database.release(reader);
+        Ok(found)
     }
 
     pub(super) fn write<T>(

@@ -18,7 +18,7 @@ use crate::shop;
 const LISTEN: (&str, &str) = ("telemetry.metrics_listen", "127.0.0.1:0");
 
 /// The status line and the body of a page.
-async fn page(address: SocketAddr, path: &str) -> (String, String) {
+pub(crate) async fn page(address: SocketAddr, path: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: patron\r\nConnection: close\r\n\r\n");
     connection.write_all(request.as_bytes()).await.unwrap();
@@ -29,7 +29,7 @@ async fn page(address: SocketAddr, path: &str) -> (String, String) {
 }
 
 /// The value of the series that begins with `series`.
-fn value(text: &str, series: &str) -> f64 {
+pub(crate) fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(series));
     let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
     line.rsplit_once(' ').unwrap().1.parse().unwrap()

@@ -72,12 +72,22 @@ impl Process {
     /// SIGTERM, and waits until the process is gone. The runtime goes on meanwhile: the clients
     /// have to let go of their connections.
     pub(crate) async fn stop(mut self) -> ExitStatus {
-        terminate(&self.child);
-        let status = ended(&mut self.child).await;
+        terminate(self.id());
+        let status = self.ended().await;
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "", "the address is all that goes to standard output");
         status
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the process is gone by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        ended(&mut self.child).await
     }
 
     /// Whether it still runs.
@@ -107,7 +117,7 @@ impl Worker {
     /// SIGTERM, and waits until the process is gone.
     pub(crate) async fn stop(mut self) -> ExitStatus {
         assert!(self.0.try_wait().unwrap().is_none(), "the worker ended by itself");
-        terminate(&self.0);
+        terminate(self.0.id());
         ended(&mut self.0).await
     }
 }
@@ -128,8 +138,9 @@ fn log(directory: &Path) -> PathBuf {
     directory.join("log.txt")
 }
 
-fn terminate(child: &Child) {
-    let killed = Command::new("sh").args(["-c", "kill -TERM $0", &child.id().to_string()]).status();
+/// SIGTERM to a process that a test started.
+pub(crate) fn terminate(id: u32) {
+    let killed = Command::new("sh").args(["-c", "kill -TERM $0", &id.to_string()]).status();
     assert!(killed.unwrap().success());
 }
 
@@ -143,4 +154,28 @@ async fn ended(child: &mut Child) -> ExitStatus {
         }
     };
     timeout(PATIENCE, waiting).await.expect("the process ends when it is asked to")
+}
+
+/// The processor time that a process has used.
+#[cfg(target_os = "linux")]
+pub(crate) fn processor_time(id: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // Behind the name, which may hold anything: user and system time, in hundredths.
+    let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
+    let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
+}
+
+/// The memory that a process holds, in bytes.
+#[cfg(target_os = "linux")]
+pub(crate) fn resident(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    1_024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+}
+
+/// The files and sockets that a process holds open.
+#[cfg(target_os = "linux")]
+pub(crate) fn handles(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
 }

@@ -6,7 +6,7 @@ mod authority;
 
 /// A server that asks who calls.
 #[path = "security/door.rs"]
-mod door;
+pub(crate) mod door;
 
 /// Every method with every kind of credential.
 #[path = "security/matrix.rs"]

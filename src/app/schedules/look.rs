@@ -1,6 +1,7 @@
 //! One look at all schedules: what is due is queued.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::repository::{ModelName, RepositoryError};
 use crate::store::{Change, JobRow, ScheduleState, StoreError};
@@ -9,11 +10,16 @@ use crate::transaction::Timestamp;
 
 use super::{SCHEDULE_PREFIX, Schedules};
 
+/// So long a schedule may be away and goes on where it was when it comes back.
+const AWAY: Duration = Duration::from_secs(60);
+
 /// What a thread keeps from one look to the next: a look at which nothing is due compares texts and
 /// times, and asks no database.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Lookout {
     models: BTreeMap<ModelName, Watched>,
+    /// Schedules that are known and stand in no recipe, by model and task, and since when.
+    away: BTreeMap<(String, String), Timestamp>,
     /// When the last look ended well.
     last: Option<Timestamp>,
 }
@@ -80,8 +86,8 @@ impl Schedules {
             }
             self.look_at(model, watched, now)?;
         }
-        if has_changed || !goes_on {
-            self.forget(lookout)?;
+        if has_changed || !goes_on || !lookout.away.is_empty() {
+            self.forget(lookout, now)?;
         }
         lookout.last = Some(now);
         Ok(())
@@ -189,12 +195,21 @@ impl Schedules {
         self.control.record(&Change { who, action, subject, detail })
     }
 
-    /// Schedules that were taken out of their recipes begin anew when they come back.
-    fn forget(&self, lookout: &Lookout) -> Result<(), StoreError> {
-        for (model, task) in self.control.schedules()? {
+    /// Schedules that were taken out of their recipes begin anew when they come back, but not those
+    /// that are away for a moment: many editors write a file by putting another in its place.
+    fn forget(&self, lookout: &mut Lookout, now: Timestamp) -> Result<(), StoreError> {
+        let before = std::mem::take(&mut lookout.away);
+        for known in self.control.schedules()? {
+            let (model, task) = (&known.0, &known.1);
             let watched = lookout.models.iter().find(|(name, _)| name.as_str() == model);
-            if !watched.is_some_and(|(_, watched)| watched.keeps(&task)) {
-                self.control.forget_schedule(&model, &task)?;
+            if watched.is_some_and(|(_, watched)| watched.keeps(task)) {
+                continue;
+            }
+            let since = before.get(&known).map_or(now, |since| now.min(*since));
+            if now.micros() - since.micros() < AWAY.as_micros() as i64 {
+                lookout.away.insert(known, since);
+            } else {
+                self.control.forget_schedule(model, task)?;
             }
         }
         Ok(())

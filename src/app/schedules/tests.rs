@@ -183,16 +183,40 @@ fn a_changed_recipe_takes_effect_and_begins_anew() {
     // One that was taken out, or whose model is gone, begins anew when it comes back.
     write(&directory, "");
     shop.look("2026-01-06T04:00:00Z");
+    shop.look("2026-01-06T04:01:00Z");
     write(&directory, DAILY);
     shop.look("2026-01-06T07:00:00Z");
     let model = directory.path().join("models/value");
     fs::rename(&model, directory.path().join("away")).unwrap();
     shop.look("2026-01-07T05:00:00Z");
+    shop.look("2026-01-07T05:01:00Z");
     fs::rename(directory.path().join("away"), &model).unwrap();
     shop.look("2026-01-07T06:00:00Z");
     assert_eq!(shop.queued().len(), 1);
     shop.look("2026-01-08T05:00:00Z");
     assert_eq!(shop.queued()[1..], ["retrain/2026-01-08T05:00:00Z"]);
+}
+
+#[test]
+fn a_recipe_that_is_away_for_a_moment_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    write(&directory, DAILY);
+    let mut shop = Process::start(&directory);
+    shop.look("2026-01-05T04:00:00Z");
+    let recipe = directory.path().join("models/value/recipe.toml");
+    let elsewhere = directory.path().join("recipe.toml~");
+    // An editor puts the file aside just before a time comes, and one that was there already.
+    for (away, back) in [("04:59:30", "05:00:20"), ("05:00:30", "05:00:40")] {
+        fs::rename(&recipe, &elsewhere).unwrap();
+        shop.look(&format!("2026-01-05T{away}Z"));
+        shop.look(&format!("2026-01-05T{}9Z", &away[..7]));
+        fs::rename(&elsewhere, &recipe).unwrap();
+        shop.look(&format!("2026-01-05T{back}Z"));
+        assert_eq!(shop.queued(), ["retrain/2026-01-05T05:00:00Z"], "{back}");
+    }
+    let told = shop.status("2026-01-05T06:00:00Z").unwrap();
+    assert_eq!(told.last, Some(at("2026-01-05T05:00:00Z")));
+    assert!(told.last_job.is_some());
 }
 
 #[test]

@@ -83,6 +83,13 @@ impl Caller {
 #[derive(Debug)]
 pub(in crate::grpc) struct CancelOnDrop(CancelToken);
 
+impl CancelOnDrop {
+    /// Sets `token` when it is dropped.
+    pub(in crate::grpc) fn new(token: CancelToken) -> Self {
+        Self(token)
+    }
+}
+
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();

@@ -1,5 +1,7 @@
 //! Metrics and probes over plain HTTP, on a port of their own.
 
+mod listener;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,7 @@ use tokio::sync::Mutex;
 
 use crate::app::App;
 
+use self::listener::Bounded;
 use super::{Flow, Phase, state};
 
 /// What Prometheus asks for.
@@ -36,7 +39,7 @@ pub(in crate::grpc) async fn serve(listener: TcpListener, app: Arc<App>, flow: F
         .route("/healthz", get(async || "the process lives\n"))
         .route("/readyz", get(readiness))
         .with_state(Probe { app, flow, page: Arc::default() });
-    if let Err(error) = axum::serve(listener, router).await {
+    if let Err(error) = axum::serve(Bounded::new(listener), router).await {
         tracing::error!(%error, "metrics are not served any more");
     }
 }

@@ -1,5 +1,8 @@
 //! The layer and the connections around services that sleep, spin and break.
 
+/// Clients that do not keep to the protocol.
+mod rude;
+
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::net::SocketAddr;

@@ -41,8 +41,9 @@ const FRAME: u32 = 1 << 20;
 pub(in crate::grpc) const STREAMS: u32 = 100;
 /// Bytes of the headers of a call.
 pub(in crate::grpc) const HEADER_LIST: u32 = 16 << 10;
-/// Calls that a client takes back before the server came to them, until the connection is cut.
-const RESET_STREAMS: usize = 20;
+/// Calls that a client takes back before the server came to them, until the connection is cut. Where the
+/// server is busy for a moment, the deadlines of some hundred calls pass at a client that does nothing wrong.
+const RESET_STREAMS: usize = 5 * STREAMS as usize;
 /// Calls that break the protocol, until the connection is cut.
 const BROKEN_STREAMS: usize = 256;
 /// A silent connection is asked whether it is still there, and for how long its answer may take.

@@ -79,6 +79,10 @@ mod compression;
 #[path = "it/forecast.rs"]
 mod forecast;
 
+/// Series of forecasts by the segments of customers.
+#[path = "it/segment_groups.rs"]
+mod segment_groups;
+
 /// Promotions, prices and events in forecasts, and their effects against a known truth.
 #[path = "it/promotions.rs"]
 mod promotions;

@@ -123,6 +123,10 @@ mod simulated;
 #[path = "it/truth.rs"]
 mod truth;
 
+/// Seasons, holidays, promotions and prices of simulated shops, recovered by forecasts.
+#[path = "it/recovery.rs"]
+mod recovery;
+
 /// Nothing that was acknowledged is lost.
 #[path = "it/durability.rs"]
 mod durability;

@@ -14,5 +14,5 @@ pub use self::long_table::{
     Stamp,
 };
 pub use self::matrix::{Dataset, FeatureMatrix, InvalidMatrix, Snapshot, SupervisedData};
-pub use self::panel::{Frequency, InvalidPanel, Panel, Series, SeriesKey, TOTAL};
+pub use self::panel::{Frequency, InvalidPanel, Panel, SEGMENT, Series, SeriesKey, TOTAL};
 pub use self::regressor::{KnownValues, Regressor, RegressorKind};

@@ -25,7 +25,7 @@ pub use self::artifact::{FORMAT_VERSION, InvalidArtifact, decode_model, encode_m
 pub use self::directory::{LoadedModel, ModelRepository, NewVersion};
 pub use self::error::RepositoryError;
 pub use self::manifest::{
-    DataLineage, Gate, GoldenRows, LabelWindow, MANIFEST_VERSION, Manifest, Metric,
+    DataLineage, Gate, GoldenRows, LabelWindow, MANIFEST_VERSION, Manifest, Metric, SegmentsLineage,
 };
 pub use self::name::{AliasName, InvalidName, ModelName, Version};
 pub use self::reference::{InvalidReference, ModelReference};

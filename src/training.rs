@@ -29,7 +29,7 @@ pub use self::evaluation::{
     SegmentsEvaluation, SeriesEvaluation, SeriesExample, SliceEvaluation, SnapshotEvaluation,
     StepEvaluation,
 };
-pub use self::panel::{EventsError, SeriesTableError};
+pub use self::panel::{EventsError, SegmentsError, SeriesTableError};
 pub use self::recipe::{
     CalendarEvent, ClusterRange, Clusters, ColumnChoice, Cron, EventRecipe, ForecastRecipe,
     GateMetric, GateRule, InvalidColumnChoice, InvalidRecipe, LineRegressor, MOST_REASONS, Measure,

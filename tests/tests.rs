@@ -79,6 +79,10 @@ mod compression;
 #[path = "it/forecast.rs"]
 mod forecast;
 
+/// Series of forecasts by the segments of customers.
+#[path = "it/segment_groups.rs"]
+mod segment_groups;
+
 /// Promotions, prices and events in forecasts, and their effects against a known truth.
 #[path = "it/promotions.rs"]
 mod promotions;
@@ -127,6 +131,10 @@ mod simulated;
 /// Learned probabilities against the true ones of a simulated shop.
 #[path = "it/truth.rs"]
 mod truth;
+
+/// Seasons, holidays, promotions and prices of simulated shops, recovered by forecasts.
+#[path = "it/recovery.rs"]
+mod recovery;
 
 /// Nothing that was acknowledged is lost.
 #[path = "it/durability.rs"]

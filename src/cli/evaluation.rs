@@ -6,6 +6,7 @@ pub(super) use self::curves::columns_table;
 
 use serde_json::{Value, json};
 
+use crate::dataset::SeriesKey;
 use crate::grpc::proto::{EvaluationMetric, ModelVersion};
 use crate::training::{Evaluation, ForecastEvaluation, RfmEvaluation, SegmentsEvaluation};
 
@@ -153,9 +154,11 @@ fn forecast_text(evaluation: &ForecastEvaluation, metrics: &Table) -> String {
     )
 }
 
-/// A series as it is written on the command line.
+/// A series as it is written on the command line, after its title where that says more.
 pub(super) fn series_name(group: &str, value: &str) -> String {
-    if group == "total" { group.to_owned() } else { format!("{group}={value}") }
+    let key = SeriesKey { group: group.to_owned(), value: value.to_owned() };
+    let (written, title) = (key.to_string(), key.title());
+    if written == title { written } else { format!("{title} ({written})") }
 }
 
 fn right(name: &str) -> String {
@@ -190,6 +193,15 @@ mod tests {
         );
         let json = metrics_json(&metrics);
         assert_eq!(json["roc_auc"]["references"]["champion"], 0.75);
+    }
+
+    #[test]
+    fn a_series_is_written_as_it_is_asked_for() {
+        assert_eq!(series_name("total", ""), "total");
+        assert_eq!(series_name("country", "France"), "country=France");
+        assert_eq!(series_name("product", ""), "all other products (product=)");
+        assert_eq!(series_name("category", ""), "all other categories (category=)");
+        assert_eq!(series_name("segment", ""), "all other customers (segment=)");
     }
 
     #[test]

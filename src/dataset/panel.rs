@@ -74,10 +74,14 @@ fn day_of_date(year: i16, month: i8) -> i32 {
 /// The group of the sum of everything.
 pub const TOTAL: &str = "total";
 
+/// The group of what customers of one segment bought.
+pub const SEGMENT: &str = "segment";
+
 /// Which series: what it is grouped by, and the group's value.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct SeriesKey {
-    /// `total`, `product`, `category`, `store`, `channel` or `country`.
+    /// `total`, `product`, `category`, `store`, `channel`, `country` or `segment`; `series` for those
+    /// of a table.
     pub group: String,
     /// The group's value; empty for `total`, and for all of a group that has no series of its own.
     pub value: String,
@@ -87,6 +91,25 @@ impl SeriesKey {
     /// The sum of everything.
     pub fn total() -> Self {
         Self { group: TOTAL.to_owned(), value: String::new() }
+    }
+
+    /// All of a group that has no series of its own.
+    pub fn rest(group: &str) -> Self {
+        Self { group: group.to_owned(), value: String::new() }
+    }
+
+    /// What it is called where nobody has to write it: `all other products` instead of `product=`.
+    pub fn title(&self) -> String {
+        if self.group == TOTAL || !self.value.is_empty() {
+            return self.to_string();
+        }
+        let others = match self.group.as_str() {
+            "category" => "categories".to_owned(),
+            "country" => "countries".to_owned(),
+            SEGMENT => "customers".to_owned(),
+            group => format!("{group}s"),
+        };
+        format!("all other {others}")
     }
 }
 

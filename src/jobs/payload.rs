@@ -11,7 +11,7 @@ use crate::repository::RepositoryError;
 use crate::scoring::{Scoring, ScoringError, ScoringRequest};
 use crate::serving::{ModelCatalog, ServingError};
 use crate::store::{ControlStore, JobFailure, JobKind, NewJob, StoreError, TransactionStore};
-use crate::training::{Training, TrainingError, TrainingRequest};
+use crate::training::{SegmentsError, Training, TrainingError, TrainingRequest};
 
 /// What jobs work on.
 #[derive(Clone, Debug)]
@@ -134,6 +134,13 @@ pub fn training_reason(error: &TrainingError) -> &'static str {
             "INVALID_TABLE"
         }
         TrainingError::NoUpdate => "NO_CHAMPION",
+        TrainingError::Segments(error) => match error {
+            SegmentsError::Missing { problem, .. } | SegmentsError::Gone { problem } => {
+                repository_reason(problem)
+            }
+            SegmentsError::Kind { .. } => "WRONG_MODEL_KIND",
+            SegmentsError::OldSchema { .. } => "MODEL_NOT_READY",
+        },
         TrainingError::Fit(FitError::NoUpdate { .. }) => "MODEL_NOT_READY",
         TrainingError::NoReference { .. } => "NO_REFERENCE",
         TrainingError::Repository(error) => repository_reason(error),

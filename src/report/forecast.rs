@@ -132,7 +132,7 @@ fn future(
     let fallback = answer.method.fallback.as_ref();
     let caption = Caption {
         id: format!("forecast-{index}"),
-        title: format!("{}: {}", answer.key, measure(subject)),
+        title: format!("{}: {}", answer.key.title(), measure(subject)),
         description: format!(
             "{} {noun}s from {} on, {} in all; by {method}{}.",
             answer.mean.len(),
@@ -169,7 +169,7 @@ fn weights(answers: &[SeriesForecast]) -> Table {
             .map(|one| format!("{} {}", plain(&one.member), percent(one.weight)))
             .collect();
         let weights = if weights.is_empty() { "-".to_owned() } else { weights.join(", ") };
-        table.row([answer.key.to_string(), answer.method.algorithm.to_string(), weights]);
+        table.row([answer.key.title(), answer.method.algorithm.to_string(), weights]);
     }
     table
 }
@@ -197,7 +197,7 @@ fn backtest(subject: &Subject, evaluation: &ForecastEvaluation) -> Result<Sectio
     let option = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), metric);
     for one in &evaluation.series {
         table.row([
-            one.key.to_string(),
+            one.key.title(),
             one.method.clone(),
             option(one.mase),
             option(one.smape),

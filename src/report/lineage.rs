@@ -4,7 +4,7 @@ use super::Subject;
 use super::page::{Block, Section, Table, cut};
 use super::words::{counted, date, metric_name};
 use crate::readable::{count, metric};
-use crate::repository::{DataLineage, Manifest};
+use crate::repository::{DataLineage, Manifest, SegmentsLineage};
 use crate::transaction::{ImportReport, Timestamp};
 
 /// Imports that are told.
@@ -21,8 +21,9 @@ pub(super) fn sections(subject: &Subject) -> Vec<Section> {
 
 fn data(subject: &Subject) -> Section {
     let mut section = Section::new("data", "The data");
-    let DataLineage { digest, attributes_digest, lines, customers, as_of, imports, .. } =
-        &subject.manifest.data;
+    let DataLineage {
+        digest, attributes_digest, segments, lines, customers, as_of, imports, ..
+    } = &subject.manifest.data;
     let when = |instant: Timestamp| date(instant, &subject.clock);
     let mut facts = vec![
         ("lines".to_owned(), count(*lines)),
@@ -32,6 +33,10 @@ fn data(subject: &Subject) -> Section {
     ];
     if let Some(digest) = attributes_digest {
         facts.push(("digest of the attributes of customers".to_owned(), digest.clone()));
+    }
+    if let Some(SegmentsLineage { model, version, as_of }) = segments {
+        let told = format!("{model}/{version}, each customer as of {}", when(*as_of));
+        facts.push(("segments of customers by".to_owned(), told));
     }
     section.blocks.push(Block::Facts(facts));
     if imports.is_empty() {

@@ -86,8 +86,22 @@ pub struct DataLineage {
     pub calibration_snapshots: Vec<Timestamp>,
     /// As-of date of the rows that were only evaluated on.
     pub holdout: Option<Timestamp>,
+    /// Whose segments the lines were grouped by, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<SegmentsLineage>,
     /// Reports of the imports that filled the store.
     pub imports: Vec<ImportReport>,
+}
+
+/// The version whose segments group the series of a forecast.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SegmentsLineage {
+    /// The model.
+    pub model: ModelName,
+    /// The version.
+    pub version: Version,
+    /// Each customer is in the segment that she was in then.
+    pub as_of: Timestamp,
 }
 
 /// Event, horizon and population of a probability.

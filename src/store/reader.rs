@@ -107,6 +107,32 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// As [`HistorySource::scan_parallel`], with the number under which [`SaleLine::history`] knows
+    /// each customer; the numbers rise.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn scan_histories<S, T: Send>(
+        &mut self,
+        threads: usize,
+        new: impl Fn() -> S + Sync,
+        visit: impl Fn(&mut S, i64, &CustomerId, &CustomerHistory) + Sync,
+        finish: impl Fn(S) -> T + Sync,
+        sink: impl FnMut(T) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.read(|reader, connection| {
+            let decoder = reader.decoder();
+            let work = |chunk: Chunk| {
+                let mut collected = new();
+                chunk.histories(&decoder, |key, id, history| {
+                    visit(&mut collected, key, id, history);
+                })?;
+                Ok(finish(collected))
+            };
+            scan::pass(connection, scan::CUSTOMERS, threads, Chunk::of_customers, work, sink)
+        })
+    }
+
     /// The current lines of one customer, latest first, after skipping `skip` of them.
     ///
     /// # Errors
@@ -206,15 +232,10 @@ impl HistorySource for Reader<'_> {
         finish: impl Fn(S) -> T + Sync,
         sink: impl FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.read(|reader, connection| {
-            let decoder = reader.decoder();
-            let work = |chunk: Chunk| {
-                let mut collected = new();
-                chunk.histories(&decoder, |id, history| visit(&mut collected, id, history))?;
-                Ok(finish(collected))
-            };
-            scan::pass(connection, scan::CUSTOMERS, threads, Chunk::of_customers, work, sink)
-        })
+        let visit = |collected: &mut S, _: i64, id: &CustomerId, history: &CustomerHistory| {
+            visit(collected, id, history);
+        };
+        self.scan_histories(threads, new, visit, finish, sink)
     }
 }
 

@@ -104,17 +104,17 @@ impl Chunk {
         self.histories.push(Stored { key, customer: None, last_batch: 0, lines });
     }
 
-    /// Calls `visit` with each customer and history.
+    /// Calls `visit` with each customer, her key first, and history.
     pub(super) fn histories(
         &self,
         decoder: &Decoder<'_>,
-        mut visit: impl FnMut(&CustomerId, &CustomerHistory),
+        mut visit: impl FnMut(i64, &CustomerId, &CustomerHistory),
     ) -> Result<(), Fault> {
         let mut history = CustomerHistory::default();
         for stored in &self.histories {
             if let Some(customer) = &stored.customer {
                 decoder.history(self.packed(stored), &mut history)?;
-                visit(customer, &history);
+                visit(stored.key, customer, &history);
             }
         }
         Ok(())

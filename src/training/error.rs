@@ -6,7 +6,7 @@ use crate::repository::RepositoryError;
 use crate::store::StoreError;
 use crate::transaction::InvalidTime;
 
-use super::panel::{EventsError, SeriesTableError};
+use super::panel::{EventsError, SegmentsError, SeriesTableError};
 use super::recipe::InvalidRecipe;
 use super::table::TableError;
 
@@ -68,6 +68,9 @@ pub enum TrainingError {
     /// The recipe's file of events holds none.
     #[error("events_file: {0}")]
     Events(#[from] EventsError),
+    /// The recipe groups series by segments that are not there.
+    #[error("series.model: {0}")]
+    Segments(#[from] SegmentsError),
     /// The recipe names an attribute that no customer has.
     #[error(
         "attributes: there is no {name:?}; imported are: {}",

@@ -1,5 +1,7 @@
 //! Forecasts: panel, backtest on the last periods, fit on all; or new periods for the champion.
 
+mod source;
+
 use std::collections::BTreeMap;
 
 use crate::dataset::{Panel, SeriesKey};
@@ -8,72 +10,18 @@ use crate::model::{
     GoldenInputs, PlannedPeriod,
 };
 use crate::repository::{Gate, Metric, Version};
-use crate::store::Reader;
 
 use super::TrainingError;
 use super::backtests::{Held, mean};
 use super::evaluation::{Evaluation, ForecastEvaluation, SeriesEvaluation};
-use super::panel::{self, Wanted};
+use super::panel::Wanted;
 use super::recipe::{ForecastRecipe, Recipe, SeriesTableRecipe};
 use super::run::{Made, Surroundings};
 
+pub(super) use self::source::Source;
+
 /// Series whose answers are replayed when the version is loaded.
 const GOLDEN_SERIES: usize = 16;
-
-/// Where the series of a recipe come from.
-pub(super) enum Source<'a, 'r> {
-    /// Sums of the stored lines.
-    Store(&'a mut Reader<'r>),
-    /// A table.
-    Table(Panel),
-}
-
-impl Source<'_, '_> {
-    fn panel(
-        &mut self,
-        recipe: &ForecastRecipe,
-        wanted: Wanted<'_>,
-        around: &Surroundings<'_>,
-    ) -> Result<Panel, TrainingError> {
-        match self {
-            Self::Store(reader) => panel::build(reader, recipe, wanted, around),
-            Self::Table(panel) => Ok(panel.clone()),
-        }
-    }
-
-    /// The series of a recipe with what the champion's recipe knows in advance; `None` where that
-    /// cannot be had any more.
-    fn panel_of_champion(
-        &mut self,
-        (recipe, panel): (&ForecastRecipe, &Panel),
-        champion: &ForecastRecipe,
-        around: &Surroundings<'_>,
-    ) -> Result<Option<Panel>, TrainingError> {
-        let columns = |of: &ForecastRecipe| {
-            let table = of.table.as_ref().map(|table| table.regressors.clone());
-            (of.regressors.clone(), of.events.clone(), of.events_file.clone(), table)
-        };
-        if columns(recipe) == columns(champion) {
-            return Ok(Some(panel.clone()));
-        }
-        match self {
-            Self::Table(_) => Ok(None),
-            Self::Store(reader) => {
-                let known = ForecastRecipe {
-                    regressors: champion.regressors.clone(),
-                    events: champion.events.clone(),
-                    events_file: champion.events_file.clone(),
-                    ..recipe.clone()
-                };
-                match panel::build(reader, &known, Wanted::Largest, around) {
-                    Ok(panel) => Ok(Some(panel)),
-                    Err(TrainingError::Events(_)) => Ok(None),
-                    Err(error) => Err(error),
-                }
-            }
-        }
-    }
-}
 
 /// Fits every series of the recipe, or lets the champion take in new periods.
 pub(super) fn make(
@@ -91,23 +39,27 @@ fn fit(
     around: &Surroundings<'_>,
 ) -> Result<Made, TrainingError> {
     let panel = source.panel(recipe, Wanted::Largest, around)?;
+    let first_period = panel.end_period() - recipe.horizon as i32;
+    // What customers do in the held-out periods must not decide in which segment they are there.
+    let judged_on = source.panel_before(first_period, recipe, around)?;
+    let judged_on = judged_on.as_ref().unwrap_or(&panel);
     let held_out = |recipe: &ForecastRecipe, panel: &Panel| {
         Held::out(&estimator(recipe), panel, recipe.horizon, around.run)
     };
-    let own = held_out(recipe, &panel)?;
-    let naive = held_out(&seasonal_naive(recipe), &panel)?;
+    let own = held_out(recipe, judged_on)?;
+    let naive = held_out(&seasonal_naive(recipe), judged_on)?;
     let champion = match champion_recipe(recipe, around) {
         Some(champion) => source
-            .panel_of_champion((recipe, &panel), &champion, around)?
+            .panel_of_champion((recipe, judged_on), &champion, first_period, around)?
             .map(|panel| held_out(&champion, &panel))
             .transpose()?,
         None => None,
     };
     let model = estimator(recipe).fit(&panel, around.run)?;
-    let first_period = panel.end_period() - recipe.horizon as i32;
     let judged = Judged { own, naive, champion, first_period, updated_from: None };
     let gate = judged.gate();
-    Ok(judged.made(recipe, model, gate, around))
+    let segments = source.segments();
+    Ok(Made { segments, ..judged.made(recipe, model, gate, around) })
 }
 
 /// Lets the champion take in the periods that closed since it was made. What it forecast of them is
@@ -138,7 +90,8 @@ fn update(
     };
     let Gate { passed, reason } = judged.gate();
     let reason = format!("{closed} periods were taken in; on the first {horizon}: {reason}");
-    Ok(judged.made(recipe, updated, Gate { passed, reason }, around))
+    let segments = source.segments();
+    Ok(Made { segments, ..judged.made(recipe, updated, Gate { passed, reason }, around) })
 }
 
 /// The model under the promotions, prices and events that took place in the last `horizon` periods, as
@@ -299,6 +252,7 @@ impl Judged {
             schema: None,
             input: None,
             attributes_digest: None,
+            segments: None,
             train_snapshots: vec![around.as_of],
             calibration_snapshots: Vec::new(),
             holdout: Some(recipe.frequency.start_of(self.first_period, around.clock)),

@@ -2,9 +2,12 @@
 
 mod bought;
 mod events;
+mod members;
 mod table;
 
 pub use self::events::EventsError;
+pub use self::members::SegmentsError;
+pub(super) use self::members::{Members, Segments};
 pub use self::table::SeriesTableError;
 pub(super) use self::table::{SeriesFile, read as read_table};
 
@@ -12,14 +15,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use crate::dataset::{KnownValues, Panel, Series, SeriesKey, TOTAL};
-use crate::model::{Coherence, FitRun};
+use crate::model::Coherence;
 use crate::store::{Reader, SaleLine};
-use crate::transaction::{HistorySource, OrderKey, Symbol, SymbolTable, Timestamp};
+use crate::transaction::{HistorySource, OrderKey, Symbol};
 
 use self::bought::{Bought, Ran, Sold};
 use self::events::Events;
 use super::TrainingError;
-use super::recipe::{ForecastRecipe, LineRegressor, Measure};
+use super::recipe::{ForecastRecipe, LineRegressor, Measure, SeriesChoice};
 use super::run::Surroundings;
 
 /// Exact sums by period of one series.
@@ -52,14 +55,16 @@ pub(super) enum Wanted<'a> {
 /// The series of a recipe up to `as_of`, as they were known then. Only whole periods count: the
 /// first is cut when the data begin within it, the last when `as_of` lies within it. A period
 /// without a sale is a zero; the periods before a series' first sale are not part of it. Where
-/// forecasts have to add up, what has no series of its own is one together.
+/// forecasts have to add up, what has no series of its own is one together; by segment it always is,
+/// even without a sale: customers who come later count there.
 pub(super) fn build(
     reader: &mut Reader<'_>,
     recipe: &ForecastRecipe,
     wanted: Wanted<'_>,
+    members: Option<&Members>,
     around: &Surroundings<'_>,
 ) -> Result<Panel, TrainingError> {
-    let Surroundings { clock, as_of, run, .. } = *around;
+    let Surroundings { clock, as_of, .. } = *around;
     let summary = reader.summary();
     let first_line = summary
         .first_occurred_at
@@ -73,27 +78,24 @@ pub(super) fn build(
     }
     let end_period = frequency.period_of_day(clock.local(as_of).day);
     let Totals { groups: sums, ran } =
-        sum_up(reader, recipe, first_period..end_period, as_of, run)?;
+        sum_up(reader, recipe, members, first_period..end_period, around)?;
     let symbols = reader.symbols();
     let total = recipe.series.iter().zip(&sums).find(|(choice, _)| choice.group == TOTAL);
     let total = total.and_then(|(_, sums)| sums.get(&Symbol::NONE)).cloned();
     let mut series = Vec::new();
     let mut bought: BTreeMap<SeriesKey, Sold> = BTreeMap::new();
     for (choice, sums) in recipe.series.iter().zip(sums) {
-        let named = named(sums, symbols).into_iter().map(|(value, sums)| {
-            let key = SeriesKey { group: choice.group.clone(), value };
-            (key, sums)
-        });
-        let mut named: Vec<(SeriesKey, Sums)> = named.collect();
-        match wanted {
-            Wanted::Largest => named.truncate(choice.most),
-            Wanted::Known(keys) => named.retain(|(key, _)| keys.binary_search(key).is_ok()),
-        }
-        if let (Some(total), true) =
+        let text = |symbol| match members.filter(|_| choice.is_by_segment()) {
+            Some(members) => members.name(symbol),
+            None => symbols.text(symbol),
+        };
+        let (mut named, left) = choose(choice, named(sums, text), wanted);
+        if choice.is_by_segment() {
+            named.push((SeriesKey::rest(&choice.group), together(left, first_period..end_period)));
+        } else if let (Some(total), true) =
             (&total, choice.group != TOTAL && recipe.coherence() != Coherence::None)
         {
-            let key = SeriesKey { group: choice.group.clone(), value: String::new() };
-            named.push((key, rest(total, &named)));
+            named.push((SeriesKey::rest(&choice.group), rest(total, &named)));
         }
         for (key, sums) in named {
             if let Some(one) = to_series(key, &sums.amounts, end_period, recipe.measure()) {
@@ -136,6 +138,39 @@ fn with_columns(
     }))
 }
 
+/// The sums of a grouping that get a series of their own, and those that do not.
+fn choose(
+    choice: &SeriesChoice,
+    named: Vec<(String, Sums)>,
+    wanted: Wanted<'_>,
+) -> (Vec<(SeriesKey, Sums)>, Vec<Sums>) {
+    let (mut chosen, mut left) = (Vec::new(), Vec::new());
+    for (value, sums) in named {
+        let key = SeriesKey { group: choice.group.clone(), value };
+        let is_nobody = choice.is_by_segment() && key.value.is_empty();
+        let is_wanted = match wanted {
+            Wanted::Largest => chosen.len() < choice.most,
+            Wanted::Known(keys) => keys.binary_search(&key).is_ok(),
+        };
+        if is_wanted && !is_nobody {
+            chosen.push((key, sums));
+        } else {
+            left.push(sums);
+        }
+    }
+    (chosen, left)
+}
+
+/// Sums of different customers as one; it begins with the panel where there are none yet.
+fn together(parts: Vec<Sums>, periods: std::ops::Range<i32>) -> Sums {
+    let mut sums = Sums::default();
+    parts.into_iter().for_each(|part| sums.merge(part));
+    if sums.amounts.is_empty() && !periods.is_empty() {
+        sums.amounts.insert(periods.start, 0);
+    }
+    sums
+}
+
 /// What of the total is in none of these.
 fn rest(total: &Sums, named: &[(SeriesKey, Sums)]) -> Sums {
     let mut rest = total.clone();
@@ -159,10 +194,11 @@ type Groups = Vec<BTreeMap<Symbol, Sums>>;
 fn sum_up(
     reader: &mut Reader<'_>,
     recipe: &ForecastRecipe,
+    members: Option<&Members>,
     periods: std::ops::Range<i32>,
-    as_of: Timestamp,
-    run: &FitRun<'_>,
+    around: &Surroundings<'_>,
 ) -> Result<Totals, TrainingError> {
+    let Surroundings { as_of, run, .. } = *around;
     let all = reader.summary().lines.max(1);
     let none = || Totals {
         groups: vec![BTreeMap::<Symbol, Sums>::new(); recipe.series.len()],
@@ -177,6 +213,7 @@ fn sum_up(
         |(count, sums, seen), sale| {
             *count += 1;
             if sale.is_visible(as_of) {
+                seen.enter(sale, members);
                 add(sums, seen, sale, recipe, &periods);
             }
         },
@@ -196,8 +233,21 @@ fn sum_up(
 /// What of the current history counts already.
 #[derive(Debug, Default)]
 struct Seen {
-    history: i64,
+    history: Option<i64>,
+    /// The segment of its customer.
+    segment: Symbol,
     counted: HashSet<(usize, Symbol, i32, u64)>,
+}
+
+impl Seen {
+    /// Begins anew where the line is the first of a history.
+    fn enter(&mut self, sale: &SaleLine, members: Option<&Members>) {
+        if self.history != Some(sale.history) {
+            self.history = Some(sale.history);
+            self.segment = members.map_or(Symbol::NONE, |members| members.of(sale.history));
+            self.counted.clear();
+        }
+    }
 }
 
 /// What a line adds to the series it is part of.
@@ -225,14 +275,10 @@ fn add(
     if let Some(promotion) = promotion {
         totals.ran.add(promotion, period);
     }
-    if seen.history != sale.history {
-        seen.history = sale.history;
-        seen.counted.clear();
-    }
     for (nth, (choice, sums)) in recipe.series.iter().zip(&mut totals.groups).enumerate() {
-        let Some(value) = group(sale, &choice.group) else {
-            continue;
-        };
+        let value =
+            if choice.is_by_segment() { Some(seen.segment) } else { group(sale, &choice.group) };
+        let Some(value) = value else { continue };
         if let Some(part) = part {
             let amount = match part {
                 Part::Amount(amount) => amount,
@@ -251,15 +297,20 @@ fn add(
 
 fn merge(sums: &mut BTreeMap<Symbol, Sums>, more: BTreeMap<Symbol, Sums>) {
     for (value, more) in more {
-        let own = sums.entry(value).or_default();
+        sums.entry(value).or_default().merge(more);
+    }
+}
+
+impl Sums {
+    fn merge(&mut self, more: Self) {
         for (period, amount) in more.amounts {
-            let sum = own.amounts.entry(period).or_default();
+            let sum = self.amounts.entry(period).or_default();
             *sum = sum.saturating_add(amount);
         }
         for (period, bought) in more.bought {
-            own.bought.entry(period).or_default().add(bought);
+            self.bought.entry(period).or_default().add(bought);
         }
-        own.promotions.extend(more.promotions);
+        self.promotions.extend(more.promotions);
     }
 }
 
@@ -302,14 +353,15 @@ fn group(sale: &SaleLine, group: &str) -> Option<Symbol> {
 
 /// All groups by their names, those with the largest absolute volume first and equal ones in the
 /// order of their names.
-fn named(sums: BTreeMap<Symbol, Sums>, symbols: &SymbolTable) -> Vec<(String, Sums)> {
+fn named<'a>(
+    sums: BTreeMap<Symbol, Sums>,
+    text: impl Fn(Symbol) -> Option<&'a str>,
+) -> Vec<(String, Sums)> {
     let volume =
         |sums: &Sums| sums.amounts.values().map(|sum| i128::from(*sum).abs()).sum::<i128>();
     let mut ranked: Vec<(i128, String, Sums)> = sums
         .into_iter()
-        .map(|(symbol, sums)| {
-            (volume(&sums), symbols.text(symbol).unwrap_or_default().to_owned(), sums)
-        })
+        .map(|(symbol, sums)| (volume(&sums), text(symbol).unwrap_or_default().to_owned(), sums))
         .collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     ranked.into_iter().map(|(_, value, sums)| (value, sums)).collect()

@@ -16,12 +16,12 @@ pub use self::gate::{GateMetric, GateRule};
 pub use self::schedule::{
     Cron, MOST_REASONS, OutputPattern, Population, Schedule, ScheduledTask, ScoreSchedule,
 };
-pub use self::series::SeriesTableRecipe;
+pub use self::series::{SeriesChoice, SeriesTableRecipe};
 pub use self::table::TableRecipe;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Frequency, TOTAL};
+use crate::dataset::Frequency;
 use crate::model::{BoostingChoice, Coherence, ForecastAlgorithm, ModelKind, SegmentsAlgorithm};
 
 /// A recipe of one kind. Unknown keys are refused.
@@ -209,17 +209,6 @@ impl Measure {
     }
 }
 
-/// The series of one grouping.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct SeriesChoice {
-    /// `total`, `product`, `category`, `store`, `channel` or `country`.
-    pub group: String,
-    /// Only so many, the largest by volume.
-    #[serde(default = "default_most")]
-    pub most: usize,
-}
-
 /// Which past as-of dates rows are made for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -262,13 +251,6 @@ const fn default_iterations() -> u64 {
 const fn default_tolerance() -> f64 {
     1e-4
 }
-const fn default_most() -> usize {
-    20
-}
-
-/// Groupings of a forecast's series.
-pub(super) const GROUPS: [&str; 6] = [TOTAL, "product", "category", "store", "channel", "country"];
-
 /// Why a recipe does not hold; every problem is listed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{}", problems.join("; "))]
@@ -438,18 +420,7 @@ impl ForecastRecipe {
                 "coherence: expected none for {found}, of which parts do not add up to a total"
             ));
         }
-        for choice in &self.series {
-            if !GROUPS.contains(&choice.group.as_str()) {
-                let group = &choice.group;
-                problems.push(format!(
-                    "series.group: expected one of {}, found {group:?}",
-                    GROUPS.join(", ")
-                ));
-            }
-            if choice.most == 0 {
-                problems.push("series.most: expected at least 1".to_owned());
-            }
-        }
+        problems.extend(self.series_problems());
         problems.extend(self.column_problems());
         problems
     }

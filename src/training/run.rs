@@ -9,7 +9,7 @@ use crate::feature::FeatureSchema;
 use crate::model::{FitRun, FittedModel, GoldenInputs};
 use crate::repository::{
     AliasName, DataLineage, Gate, GoldenRows, LabelWindow, LoadedModel, MANIFEST_VERSION, Manifest,
-    Metric, ModelName, ModelRepository, NewVersion, RepositoryError, Version,
+    Metric, ModelName, ModelRepository, NewVersion, RepositoryError, SegmentsLineage, Version,
 };
 use crate::store::{DataSummary, Reader, TransactionStore};
 use crate::transaction::{ShopClock, Timestamp};
@@ -94,6 +94,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) first_line: Timestamp,
     pub(super) as_of: Timestamp,
     pub(super) champion: Option<&'a LoadedModel>,
+    pub(super) repository: &'a ModelRepository,
 }
 
 /// A fitted and evaluated model that is not registered yet.
@@ -109,6 +110,8 @@ pub(super) struct Made {
     pub(super) input: Option<InputSchema>,
     /// Digest of the attributes they were taken from.
     pub(super) attributes_digest: Option<String>,
+    /// Whose segments group the series.
+    pub(super) segments: Option<SegmentsLineage>,
     pub(super) train_snapshots: Vec<Timestamp>,
     pub(super) calibration_snapshots: Vec<Timestamp>,
     pub(super) holdout: Option<Timestamp>,
@@ -217,6 +220,7 @@ impl Training<'_> {
             first_line: summary.first_occurred_at.unwrap_or(as_of),
             as_of,
             champion,
+            repository: self.repository,
         };
         let made = make(request, recipe, &mut reader, &around)?;
         let data = lineage(&made, as_of, summary, &mut reader)?;
@@ -236,11 +240,13 @@ impl Training<'_> {
         let SeriesFile { panel, digest, values, end } = file;
         let as_of = request.as_of.unwrap_or(end);
         let customers = panel.series().len() as u64;
-        let around = Surroundings { run, clock, first_line: as_of, as_of, champion };
+        let repository = self.repository;
+        let around = Surroundings { run, clock, first_line: as_of, as_of, champion, repository };
         let made = forecasts::make(recipe, Source::Table(panel), &around, request.update)?;
         let data = DataLineage {
             digest,
             attributes_digest: None,
+            segments: None,
             lines: values,
             customers,
             as_of,
@@ -346,7 +352,8 @@ fn make(
             supervised::event(recipe.kind(), event, reader, around)
         }
         Recipe::Forecast(recipe) => {
-            forecasts::make(recipe, Source::Store(reader), around, request.update)
+            let source = Source::lines(recipe, reader, around, request.update)?;
+            forecasts::make(recipe, source, around, request.update)
         }
     }
 }
@@ -360,6 +367,7 @@ fn lineage(
     Ok(DataLineage {
         digest: summary.digest,
         attributes_digest: made.attributes_digest.clone(),
+        segments: made.segments.clone(),
         lines: summary.lines,
         customers: summary.customers,
         as_of,

@@ -151,6 +151,7 @@ fn train(
         schema: Some(schema),
         input: plan.own.as_ref().map(|own| own.schema.clone()),
         attributes_digest: plan.own.as_ref().map(|own| own.attributes.digest()),
+        segments: None,
         train_snapshots: timeline.fit.clone(),
         calibration_snapshots: timeline.calibration.into_iter().collect(),
         holdout: Some(timeline.holdout),

@@ -86,6 +86,7 @@ impl TableTraining<'_> {
         let mut data = DataLineage {
             digest: cases.digest.clone(),
             attributes_digest: None,
+            segments: None,
             lines: cases.data.target.len() as u64,
             customers: cases.ids,
             as_of,
@@ -142,6 +143,7 @@ impl TableTraining<'_> {
             schema: None,
             input: Some(schema),
             attributes_digest: None,
+            segments: None,
             train_snapshots: validated.train_dates,
             calibration_snapshots: validated.calibration_dates,
             holdout: validated.holdout,

@@ -2,6 +2,7 @@
 
 mod effects;
 mod plan;
+mod unknown;
 
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ use crate::grpc::convert::{
     MOST_ROWS, model_name, selector, series_key, wire_series_key, wire_time,
 };
 use crate::grpc::proto;
-use crate::grpc::status::{from_serving, invalid, invalid_field, not_found, rpc_status};
+use crate::grpc::status::{from_serving, invalid, invalid_field, rpc_status};
 
 const DEFAULT_LEVELS: [f64; 2] = [0.8, 0.95];
 const MOST_LEVELS: usize = 10;
@@ -93,7 +94,7 @@ pub(super) fn answer(
     let moved = if planned.is_empty() { 0 } else { known.len() };
     work.caller.charge(asked_for.saturating_add(moved))?;
     work.limit().check().map_err(fail)?;
-    let under_plan = plan::apply(fitted, planned)?;
+    let under_plan = plan::apply(fitted, &known, planned)?;
     let fitted = under_plan.as_ref().unwrap_or(fitted);
     work.limit().check().map_err(fail)?;
     let sums = sum_up((fitted, &known), sums, horizon, &levels)?;
@@ -165,10 +166,7 @@ fn sum_up(
             ));
         }
         if let Some(unknown) = keys.iter().find(|key| known.binary_search(key).is_err()) {
-            let message =
-                format!("{field} {unknown}: not in the model; it knows {} series", known.len());
-            let name = unknown.to_string();
-            return Err(not_found("SERIES_NOT_FOUND", "patron.v1.SeriesKey", &name, message));
+            return Err(unknown::series(&field, unknown, known));
         }
         groups.push(keys);
     }
@@ -219,10 +217,7 @@ fn split_known(asked: &[SeriesKey], known: &[SeriesKey]) -> (Vec<SeriesKey>, Vec
             found.push(key.clone());
             continue;
         }
-        let message =
-            format!("series[{row}] {key}: not in the model; it knows {} series", known.len());
-        let name = key.to_string();
-        let status = not_found("SERIES_NOT_FOUND", "patron.v1.SeriesKey", &name, message);
+        let status = unknown::series(&format!("series[{row}]"), key, known);
         errors.push(proto::RowError { row: row as u32, status: Some(rpc_status(&status)) });
     }
     (found, errors)

@@ -257,10 +257,10 @@ impl PanelFit {
             .ok_or(ForecastError::UnknownSeries { known, found: series })?;
         let scaled = values.iter().map(|value| (value / fit.unit).clamp(-LARGEST, LARGEST));
         let mut values: Vec<f64> = scaled.collect();
-        if let Some(correction) = &mut fit.correction {
-            correction.clean(0, &mut values);
-            correction.advance(values.len());
+        if let Some(correction) = &fit.correction {
+            correction.clean_past(&mut values, |periods| Some(fit.plain(periods)));
         }
+        fit.correction.iter_mut().for_each(|correction| correction.advance(values.len()));
         fit.model.update(&values);
         Ok(())
     }
@@ -281,19 +281,24 @@ impl SeriesFit {
         if horizon == 0 {
             return Vec::new();
         }
-        let mut paths = vec![0.0; self.members.len() * horizon];
-        self.model.paths(horizon, &mut paths);
         let lowest = if non_negative { 0.0 } else { f64::MIN };
-        let step = |step: usize| {
-            let values = paths.chunks_exact(horizon).filter_map(|path| path.get(step).copied());
-            combine(values, &self.weights)
-        };
-        let mut point: Vec<f64> = (0..horizon).map(step).collect();
+        let mut point = self.plain(horizon);
         self.correction.iter().for_each(|correction| correction.restore(0, &mut point));
         for value in &mut point {
             *value = (*value * self.unit).clamp(lowest, f64::MAX);
         }
         point
+    }
+
+    /// The weighted combination without the effects of regressors, in the unit of the fit.
+    fn plain(&self, horizon: usize) -> Vec<f64> {
+        let mut paths = vec![0.0; self.members.len() * horizon];
+        self.model.paths(horizon, &mut paths);
+        let step = |step: usize| {
+            let values = paths.chunks_exact(horizon).filter_map(|path| path.get(step).copied());
+            combine(values, &self.weights)
+        };
+        (0..horizon).map(step).collect()
     }
 
     /// What season and regressors multiply the value of a coming period by.

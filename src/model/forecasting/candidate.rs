@@ -60,7 +60,7 @@ impl<'a> Candidate<'a> {
         let task = Task { plan: &plan, horizon, series: size, index, unit, elsewhere };
         let mut values = prepared.values.clone();
         let full = corrections.map(|own| &own.full);
-        full.into_iter().for_each(|own| own.clean(0, &mut values));
+        full.into_iter().for_each(|own| own.clean_past(&mut values, |_| None));
         let mut work = Workspace::default();
         let (mut model, adjusted) = SeriesModel::fit(&values, &plan, horizon, &mut work);
         model.hand_in(task.elsewhere(values.len(), 0, full));
@@ -70,7 +70,7 @@ impl<'a> Candidate<'a> {
         let replaced = wild.map(|(_, member)| Fallback::Implausible { member: *member }).collect();
         values.clone_from(&prepared.values);
         let early = corrections.map(|own| &own.early);
-        early.into_iter().for_each(|own| own.clean(0, &mut values));
+        early.into_iter().for_each(|own| own.clean_past(&mut values, |_| None));
         let backtest = task.backtest(&values, early, &mut work);
         let scale = mean_change(&prepared.values, settings.season_length());
         // What a series does within half a horizon, its season apart, tells its noise and its

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::backtest::held_out;
-use super::effects::{Effect, Known, Movement};
+use super::effects::{Effect, Known, LARGEST, Movement};
 use super::prepare::Prepared;
 use super::regression::{Evidence, Form, evidence};
 use super::regressors::Regressors;
@@ -26,6 +26,9 @@ pub(super) struct Correction {
     /// What each column does.
     coefficients: Vec<f64>,
     movements: Vec<Movement>,
+    /// Periods of a season.
+    #[serde(default)]
+    season: usize,
 }
 
 impl Correction {
@@ -37,6 +40,39 @@ impl Correction {
     pub(super) fn clean(&self, from: usize, values: &mut [f64]) {
         for (step, value) in values.iter_mut().enumerate() {
             *value = self.form.without(*value, self.at(from + step));
+        }
+    }
+
+    /// The first values without the effects. Where an effect left nothing, as on a day on which a shop
+    /// is closed, nothing is known of the value without it: `expected` takes its place, or else what
+    /// was sold a season before and after.
+    pub(super) fn clean_past(
+        &self,
+        values: &mut [f64],
+        expected: impl FnOnce(usize) -> Option<Vec<f64>>,
+    ) {
+        let is_lost = |(period, value): (usize, &f64)| {
+            self.form == Form::Logarithmic && self.at(period) < -LARGEST && *value <= 0.0
+        };
+        let lost: Vec<bool> = values.iter().enumerate().map(is_lost).collect();
+        self.clean(0, values);
+        if !lost.contains(&true) {
+            return;
+        }
+        let expected = expected(values.len()).unwrap_or_default();
+        let known = values.to_vec();
+        let around = |period: usize, lag: usize| {
+            let places = [period.checked_sub(lag), Some(period + lag)].into_iter().flatten();
+            let places = places.filter(|place| lost.get(*place) == Some(&false));
+            let found: Vec<f64> = places.filter_map(|place| known.get(place).copied()).collect();
+            (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
+        };
+        for (period, value) in
+            values.iter_mut().enumerate().filter(|(at, _)| lost.get(*at) == Some(&true))
+        {
+            let instead = expected.get(period).copied();
+            let instead = instead.or_else(|| around(period, self.season.max(1)));
+            *value = instead.or_else(|| around(period, 1)).unwrap_or(*value);
         }
     }
 
@@ -115,9 +151,10 @@ pub(super) fn corrections(
     let (early_priors, full_priors) = (of_all(&early), of_all(&full));
     let finish = |(index, one): (usize, &Prepared)| {
         let rows = regressors.rows(index, one.skipped);
-        let (early, _) = early.get(index)?.correction(&early_priors, rows, one);
+        let season = settings.season_length();
+        let (early, _) = early.get(index)?.correction(&early_priors, rows, one, season);
         let full = full.get(index)?;
-        let (correction, posterior) = full.correction(&full_priors, rows, one);
+        let (correction, posterior) = full.correction(&full_priors, rows, one, season);
         let known = Known {
             regressors,
             absent: regressors.absent(index),
@@ -170,6 +207,7 @@ impl Learned {
         priors: &[Prior],
         rows: &[f64],
         one: &Prepared,
+        season: usize,
     ) -> (Correction, Option<Posterior>) {
         let posterior = self.evidence.as_ref().and_then(|evidence| evidence.posterior(priors));
         let form = self.evidence.as_ref().map_or_else(|| Form::of(&one.values), |own| own.form);
@@ -183,6 +221,7 @@ impl Learned {
             effects: effects(rows, &self.movements, &means),
             coefficients: means,
             movements: self.movements.clone(),
+            season,
         };
         (correction, posterior)
     }
@@ -214,6 +253,7 @@ mod tests {
                 effects: vec![0.1, 0.4, -0.2, 0.3],
                 coefficients: Vec::new(),
                 movements: Vec::new(),
+                season: 2,
             };
             let mut values = given;
             correction.clean(1, &mut values);
@@ -225,5 +265,27 @@ mod tests {
             correction.advance(9);
             assert!(correction.is_neutral() && correction.factor(0) == 1.0);
         }
+    }
+
+    #[test]
+    fn what_an_effect_left_nothing_of_is_taken_from_elsewhere() {
+        let correction = Correction {
+            form: Form::Logarithmic,
+            effects: vec![0.0, 0.0, 0.0, -5.0, 0.0, -5.0],
+            coefficients: Vec::new(),
+            movements: Vec::new(),
+            season: 2,
+        };
+        let given = [2.0, 8.0, 3.0, 0.0, 5.0, 0.0];
+        let mut values = given;
+        correction.clean_past(&mut values, |_| None);
+        assert_eq!(values, [2.0, 8.0, 3.0, 8.0, 5.0, 5.0]);
+        let mut values = given;
+        correction.clean_past(&mut values, |count| Some(vec![7.0; count]));
+        assert_eq!(values, [2.0, 8.0, 3.0, 7.0, 5.0, 7.0]);
+        // Nothing was left of a day like others: that is what was sold.
+        let mut values = [0.0, 4.0];
+        correction.clean_past(&mut values, |_| None);
+        assert_eq!(values, [0.0, 4.0]);
     }
 }

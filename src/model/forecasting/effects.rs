@@ -14,7 +14,9 @@ const FEWEST_PERIODS: usize = 3;
 /// Differences below this one are none: a tenth of a percent of a price, or of a promotion.
 const SAME: f64 = 1e-3;
 /// Largest effect of all columns together on the logarithm of a value: a factor of about 10.
-const LARGEST: f64 = 2.3;
+pub(super) const LARGEST: f64 = 2.3;
+/// Largest one downwards, of a day on which a shop is closed for instance: a factor of about 1/400.
+const LARGEST_FALL: f64 = 6.0;
 /// Quantile of the normal distribution for intervals of 95 %.
 const NORMAL_95: f64 = 1.959_964;
 
@@ -254,7 +256,7 @@ impl Form {
     /// The share that an effect adds to a value.
     fn change(self, effect: f64) -> f64 {
         match self {
-            Self::Logarithmic => effect.clamp(-LARGEST, LARGEST).exp_m1(),
+            Self::Logarithmic => effect.clamp(-LARGEST_FALL, LARGEST).exp_m1(),
             Self::Level { .. } => effect,
         }
     }
@@ -262,7 +264,7 @@ impl Form {
     /// A value without an effect.
     pub(super) fn without(self, value: f64, effect: f64) -> f64 {
         match self {
-            Self::Logarithmic => value / effect.clamp(-LARGEST, LARGEST).exp(),
+            Self::Logarithmic => value / effect.clamp(-LARGEST_FALL, LARGEST).exp(),
             Self::Level { mean } => value - mean * effect.clamp(-LARGEST, LARGEST),
         }
     }
@@ -270,7 +272,7 @@ impl Form {
     /// A value with an effect.
     pub(super) fn with(self, value: f64, effect: f64) -> f64 {
         match self {
-            Self::Logarithmic => value * effect.clamp(-LARGEST, LARGEST).exp(),
+            Self::Logarithmic => value * effect.clamp(-LARGEST_FALL, LARGEST).exp(),
             Self::Level { mean } => value + mean * effect.clamp(-LARGEST, LARGEST),
         }
     }
@@ -278,7 +280,7 @@ impl Form {
     /// What an effect multiplies errors by.
     pub(super) fn factor(self, effect: f64) -> f64 {
         match self {
-            Self::Logarithmic => effect.clamp(-LARGEST, LARGEST).exp(),
+            Self::Logarithmic => effect.clamp(-LARGEST_FALL, LARGEST).exp(),
             Self::Level { .. } => 1.0,
         }
     }

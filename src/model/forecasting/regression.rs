@@ -7,7 +7,10 @@
 //! z(t) = l(t-1) + b t + season(t) + x(t)'c + e(t)        l(t) = l(t-1) + alpha e(t)
 //! ```
 //!
-//! z is the logarithm of the values, or the values over their mean when some are not positive. For
+//! z is the logarithm of the values. Where some are zero, their expected values have the logarithm
+//! on the right hand side, and z is what Fisher's scoring makes of the values: the working responses
+//! of generalised linear models (McCullagh and Nelder, "Generalized linear models", 1989, chapter
+//! 2.5). Values of which many are not positive are taken over their mean, and effects add. For
 //! a given alpha the errors are linear in everything else, and smoothing a column with alpha tells
 //! what it adds to them: least squares on smoothed columns is exact, and only alpha is searched.
 //! The season is a Fourier series, so that a holiday is not taken for it.
@@ -26,13 +29,22 @@ const VALUES_PER_PARAMETER: usize = 4;
 const FEWEST_FREE: usize = 8;
 /// Added to the diagonal of the normal equations, as a share of their first element.
 const RIDGE: f64 = 1e-8;
+/// Rounds of Fisher's scoring, and by how much the last one may still move a logarithm.
+const ROUNDS: usize = 25;
+const STILL: f64 = 1e-4;
+/// Rounds after which the rate of the level stays.
+const RATE_ROUNDS: usize = 3;
+/// How far the logarithm of an expected value may be from that of the mean.
+const SPAN: f64 = 6.0;
+/// Share of the positive values that the negative ones may take away.
+const TAKEN_AWAY: f64 = 0.05;
 /// Variances below this share of the square of z are rounding.
 const ROUNDING: f64 = 1e-14;
 
 /// The values as the regression gets them.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) enum Form {
-    /// Logarithms: effects multiply.
+    /// Logarithms: effects multiply. Some values may be zero.
     Logarithmic,
     /// Over the mean of the absolute values: effects add.
     Level {
@@ -43,19 +55,15 @@ pub(super) enum Form {
 
 impl Form {
     pub(super) fn of(values: &[f64]) -> Self {
-        if values.iter().all(|value| *value > 0.0) {
+        let positive = || values.iter().filter(|value| **value > 0.0);
+        let (count, given) = (positive().count(), positive().sum::<f64>());
+        let taken = given - values.iter().sum::<f64>();
+        if 2 * count > values.len() && taken <= TAKEN_AWAY * given {
             return Self::Logarithmic;
         }
         let sum: f64 = values.iter().map(|value| value.abs()).sum();
         let mean = sum / values.len().max(1) as f64;
         Self::Level { mean: if mean > 0.0 { mean } else { 1.0 } }
-    }
-
-    fn take(self, value: f64) -> f64 {
-        match self {
-            Self::Logarithmic => value.ln(),
-            Self::Level { mean } => value / mean,
-        }
     }
 }
 
@@ -89,11 +97,12 @@ pub(super) fn evidence(
         columns.push(rows.iter().skip(column).step_by(width).take(count).copied().collect());
     }
     let form = Form::of(values);
-    let z: Vec<f64> = values.iter().map(|value| form.take(*value)).collect();
-    let best = RATES
-        .iter()
-        .filter_map(|rate| Normal::new(&columns, &z, *rate))
-        .min_by(|a, b| a.error.total_cmp(&b.error))?;
+    let z: Vec<f64> = match form {
+        Form::Logarithmic if values.iter().any(|value| *value <= 0.0) => working(values, &columns)?,
+        Form::Logarithmic => values.iter().map(|value| value.ln()).collect(),
+        Form::Level { mean } => values.iter().map(|value| value / mean).collect(),
+    };
+    let best = Normal::best(&columns, &z, &RATES)?;
     let squares = best.squares;
     let variance = (best.error / freedom).max(ROUNDING * squares / count as f64);
     let variance = variance.max(f64::MIN_POSITIVE.sqrt());
@@ -106,6 +115,37 @@ pub(super) fn evidence(
     let unexplained = unexplained.collect();
     schur.iter_mut().chain(&mut right).for_each(|value| *value /= variance);
     Some(Evidence { form, precision: schur, weighted: right, freedom, unexplained })
+}
+
+/// The working responses of values that may be zero: the logarithm of what is expected, and the
+/// error over it.
+fn working(values: &[f64], columns: &[Vec<f64>]) -> Option<Vec<f64>> {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let middle = mean.ln();
+    let respond = |expected: &[f64]| -> Vec<f64> {
+        let response = |(value, log): (&f64, &f64)| log + value / log.exp() - 1.0;
+        values.iter().zip(expected).map(response).collect()
+    };
+    let start = |value: &f64| f64::midpoint(value.max(0.0), mean).ln();
+    let mut expected: Vec<f64> = values.iter().map(start).collect();
+    let mut rates = RATES.to_vec();
+    for round in 0..ROUNDS {
+        let z = respond(&expected);
+        let best = Normal::best(columns, &z, &rates)?;
+        if round >= RATE_ROUNDS {
+            rates = vec![best.rate];
+        }
+        let mut moved = 0.0_f64;
+        for (log, fitted) in expected.iter_mut().zip(best.fitted(columns, &z)) {
+            let fitted = fitted.clamp(middle - SPAN, middle + SPAN);
+            moved = moved.max((fitted - *log).abs());
+            *log = fitted;
+        }
+        if moved <= STILL {
+            break;
+        }
+    }
+    Some(respond(&expected))
 }
 
 /// A level, a line and the harmonics of each season that has two cycles.
@@ -129,6 +169,8 @@ fn nuisance(count: usize, season_lengths: &[usize]) -> Vec<Vec<f64>> {
 /// The normal equations for one rate.
 #[derive(Debug)]
 struct Normal {
+    rate: f64,
+    solution: Vec<f64>,
     size: usize,
     /// Lower triangle, by rows.
     matrix: Vec<f64>,
@@ -156,7 +198,23 @@ impl Normal {
             return None;
         }
         let error = (squares - dot(&solution, &right)).max(0.0);
-        error.is_finite().then_some(Self { size, matrix, right, squares, error })
+        error.is_finite().then_some(Self { rate, solution, size, matrix, right, squares, error })
+    }
+
+    /// Those of the rate with the smallest errors.
+    fn best(columns: &[Vec<f64>], z: &[f64], rates: &[f64]) -> Option<Self> {
+        let all = rates.iter().filter_map(|rate| Self::new(columns, z, *rate));
+        all.min_by(|a, b| a.error.total_cmp(&b.error))
+    }
+
+    /// What was expected of each value by those before it.
+    fn fitted(&self, columns: &[Vec<f64>], z: &[f64]) -> Vec<f64> {
+        let mut errors = smooth(z, self.rate);
+        for (column, by) in columns.iter().zip(&self.solution) {
+            let smoothed = smooth(column, self.rate);
+            errors.iter_mut().zip(smoothed).for_each(|(error, x)| *error -= by * x);
+        }
+        z.iter().zip(errors).map(|(value, error)| value - error).collect()
     }
 
     fn cell(&self, row: usize, column: usize) -> f64 {

@@ -1,8 +1,10 @@
 //! Effects of each series, drawn towards those of the panel.
 //!
 //! Empirical Bayes with a normal prior for each column: its mean and variance over the series by
-//! DerSimonian and Laird ("Meta-analysis in clinical trials", Controlled Clinical Trials 7, 1986).
-//! Given the prior, the effects of a series are a ridge regression towards the prior's means.
+//! restricted likelihood with a penalty (Chung, Rabe-Hesketh and Choi, "Avoiding zero between-study
+//! variance estimates in random-effects meta-analysis", Statistics in Medicine 32, 2013). An estimate
+//! of zero, where the series say little, would claim that all are alike and make intervals far too
+//! narrow. Given the prior, the effects of a series are a ridge regression towards the prior's means.
 
 use super::regression::Evidence;
 use super::seasonal::cholesky_solve;
@@ -11,8 +13,10 @@ use super::seasonal::cholesky_solve;
 const FEWEST_SERIES: usize = 5;
 /// Least share of a column's movement that trend and season may leave, so that it says something.
 pub(super) const LEAST_UNEXPLAINED: f64 = 0.05;
-/// Standard deviation that no prior falls below.
+/// Standard deviations between series that are tried: the least, the largest, and how many steps.
 const NARROWEST: f64 = 1e-3;
+const WIDEST: f64 = 10.0;
+const SPREADS: i32 = 200;
 
 /// What is expected of an effect before the series is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,25 +44,34 @@ pub(super) fn priors(all: &[Option<Evidence>], set: &[Prior]) -> Vec<Prior> {
     set.iter().enumerate().map(learned).collect()
 }
 
-/// Mean and variance over estimates and their variances.
+/// Mean and variance over estimates and their variances. The spread between the series is where the
+/// restricted likelihood times the spread is largest.
 fn pooled(estimates: &[(f64, f64)]) -> Prior {
     let weigh = |between: f64| {
-        let (mut sum, mut total, mut squares) = (0.0, 0.0, 0.0);
+        let (mut sum, mut total) = (0.0, 0.0);
         for (estimate, variance) in estimates {
             let weight = 1.0 / (variance + between);
             sum += weight * estimate;
             total += weight;
-            squares += weight * weight;
         }
-        (sum / total, total, squares)
+        (sum / total, total)
     };
-    let (mean, total, squares) = weigh(0.0);
-    let spread: f64 = estimates.iter().map(|(own, v)| (own - mean).powi(2) / v).sum();
-    let surplus = spread - (estimates.len() as f64 - 1.0);
-    let between = (surplus / (total - squares / total)).max(0.0);
-    let (mean, total, _) = weigh(between);
-    let variance = (between + 1.0 / total).max(NARROWEST * NARROWEST);
-    Prior { mean, variance, series: estimates.len() }
+    let likelihood = |spread: f64| {
+        let between = spread * spread;
+        let (mean, total) = weigh(between);
+        let term = |(own, variance): &(f64, f64)| {
+            let all = variance + between;
+            all.ln() + (own - mean).powi(2) / all
+        };
+        let terms: f64 = estimates.iter().map(term).sum();
+        spread.ln() - 0.5 * (terms + total.ln())
+    };
+    let step = (WIDEST / NARROWEST).powf(1.0 / SPREADS as f64);
+    let spreads = (0..=SPREADS).map(|power| NARROWEST * step.powi(power));
+    let best = spreads.max_by(|a, b| likelihood(*a).total_cmp(&likelihood(*b)));
+    let between = best.unwrap_or(NARROWEST).powi(2);
+    let (mean, total) = weigh(between);
+    Prior { mean, variance: between + 1.0 / total, series: estimates.len() }
 }
 
 impl Evidence {
@@ -180,6 +193,16 @@ mod tests {
             (0..40).map(|i| Some(evidence(&[1e4], &[f64::from(i % 5) / 10.0]))).collect();
         let prior = priors(&all, &[SET])[0];
         assert!((prior.mean - 0.2).abs() < 0.01 && (prior.variance.sqrt() - 0.145).abs() < 0.02);
+    }
+
+    #[test]
+    fn series_that_seem_alike_by_chance_are_not_taken_for_the_same() {
+        // Their estimates differ by less than their errors.
+        let all: Vec<Option<Evidence>> =
+            (0..30).map(|i| Some(evidence(&[2.0], &[-2.0 + f64::from(i % 7 - 3) / 6.0]))).collect();
+        let prior = priors(&all, &[Prior { variance: 9.0, ..SET }])[0];
+        assert!((prior.mean + 2.0).abs() < 0.05, "{prior:?}");
+        assert!((0.15..0.7).contains(&prior.variance.sqrt()), "{prior:?}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn table(answers: &[SeriesForecast]) -> Option<Table> {
     let mut table = Table::new("What promotions, prices and events do", COLUMNS);
     for answer in answers {
         for effect in &answer.effects {
-            let names = [answer.key.to_string(), effect.name.clone()];
+            let names = [answer.key.title(), effect.name.clone()];
             match &effect.outcome {
                 EffectOutcome::Told(told) => {
                     let (percent, units) = (told.percent, told.units);

@@ -2,6 +2,8 @@
 
 use tonic::Status;
 
+use super::unknown;
+use crate::dataset::SeriesKey;
 use crate::grpc::convert::{MOST_ROWS, series_key};
 use crate::grpc::proto;
 use crate::grpc::status::{invalid, invalid_field};
@@ -13,6 +15,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// The model under the plan; `None` when nothing is planned.
 pub(super) fn apply(
     model: &ForecastModel,
+    known: &[SeriesKey],
     plan: Vec<proto::PlannedPeriod>,
 ) -> Result<Option<ForecastModel>, Status> {
     if plan.is_empty() {
@@ -24,7 +27,7 @@ pub(super) fn apply(
     }
     let read = |(nth, planned)| read(model, nth, planned);
     let plan = plan.into_iter().enumerate().map(read).collect::<Result<Vec<_>, Status>>()?;
-    model.planned(&plan).map(Some).map_err(|error| refused(&error))
+    model.planned(&plan).map(Some).map_err(|error| refused(&error, known))
 }
 
 fn read(
@@ -58,7 +61,7 @@ fn day(at: Timestamp) -> i32 {
     i32::try_from(at.micros().div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX)
 }
 
-fn refused(error: &InvalidPlan) -> Status {
+fn refused(error: &InvalidPlan, known: &[SeriesKey]) -> Status {
     let part = match error {
         InvalidPlan::NoRegressors | InvalidPlan::Kernel(_) => {
             return invalid_field("plan", error.to_string());
@@ -70,5 +73,11 @@ fn refused(error: &InvalidPlan) -> Status {
         }
     };
     let nth = error.index().unwrap_or_default();
-    invalid_field(format!("plan[{nth}].{part}"), error.to_string())
+    let problem = match error {
+        InvalidPlan::UnknownSeries { key, .. } => {
+            format!("{key}: {}", unknown::problem(key, known))
+        }
+        _ => error.to_string(),
+    };
+    invalid_field(format!("plan[{nth}].{part}"), problem)
 }

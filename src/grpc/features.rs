@@ -85,7 +85,8 @@ impl FeatureService for Features {
         caller.charge(request.customer_ids.len())?;
         let _rows = self.flow.admit(request.customer_ids.len(), &caller).await?;
         let (rows, flow) = (request.customer_ids.len(), self.flow.clone());
-        let core = self.flow.core(flow.costs().estimate(HISTORIES, rows), &caller).await?;
+        let cost = flow.costs().estimate(HISTORIES, rows);
+        let (core, _queued) = self.flow.core(cost, &caller).await?;
         let (limit, _cancelled_with_the_call) = caller.limit();
         let answer = move || {
             let (_core, begun) = (core, Instant::now());

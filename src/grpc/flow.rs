@@ -32,7 +32,7 @@ use crate::serving::{Costs, ServedModel};
 use crate::telemetry::{Answered, Meters, Traces};
 
 use self::admission::Admission;
-pub(super) use self::admission::{Rows, Slot};
+pub(super) use self::admission::{Queued, Rows, Slot};
 pub(super) use self::caller::{Caller, CancelOnDrop};
 pub(super) use self::connections::{ConnectionSettings, Connections, HEADER_LIST, STREAMS};
 pub(super) use self::incident::{contained, incident};
@@ -140,7 +140,11 @@ impl Flow {
 
     /// Waits for a core for work of so long. A call of its own is refused where too much is to do
     /// before it, an item of a stream waits.
-    pub(super) async fn core(&self, cost: Duration, caller: &Caller) -> Result<Slot, Status> {
+    pub(super) async fn core(
+        &self,
+        cost: Duration,
+        caller: &Caller,
+    ) -> Result<(Slot, Queued), Status> {
         caller.in_time(self.0.admission.core(cost, caller.patience())).await
     }
 

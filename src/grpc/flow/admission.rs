@@ -47,12 +47,9 @@ pub(super) type Admitted = OwnedSemaphorePermit;
 /// Rows that were let in, until they are dropped.
 pub(in crate::grpc) type Rows = OwnedSemaphorePermit;
 
-/// A core to compute on, until it is dropped.
-#[derive(Debug)]
-pub(in crate::grpc) struct Slot {
-    _core: OwnedSemaphorePermit,
-    _work: Work,
-}
+/// A core to compute on, until it is dropped: by the work itself, which may go on for a moment when
+/// nobody waits for it any more.
+pub(in crate::grpc) type Slot = OwnedSemaphorePermit;
 
 /// The cores, on which large questions take turns instead of sharing them, so that the first is
 /// done early.
@@ -64,14 +61,14 @@ struct Cores {
     ahead: Arc<AtomicU64>,
 }
 
-/// Work that was let in, until it is dropped.
+/// Work that others have to wait for, until it is dropped: by the call, which may be given up.
 #[derive(Debug)]
-struct Work {
+pub(in crate::grpc) struct Queued {
     nanos: u64,
     ahead: Arc<AtomicU64>,
 }
 
-impl Drop for Work {
+impl Drop for Queued {
     fn drop(&mut self) {
         self.ahead.fetch_sub(self.nanos, Ordering::Relaxed);
     }
@@ -86,10 +83,10 @@ impl Cores {
     /// Waits for a core for work of so long; refused where it cannot be done by the deadline because
     /// of what was let in before. A caller without others before it is always let in: what is
     /// thought of its cost may be wrong.
-    async fn take(&self, cost: Duration, deadline: Deadline) -> Result<Slot, Status> {
+    async fn take(&self, cost: Duration, deadline: Deadline) -> Result<(Slot, Queued), Status> {
         let nanos = u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX / 1_024);
         let before = self.ahead.fetch_add(nanos, Ordering::Relaxed);
-        let work = Work { nanos, ahead: Arc::clone(&self.ahead) };
+        let queued = Queued { nanos, ahead: Arc::clone(&self.ahead) };
         let wait = Duration::from_nanos(before) / self.count;
         if before > 0 && !deadline.leaves(DOUBT * wait + cost) {
             return Err(too_late(wait));
@@ -99,7 +96,7 @@ impl Cores {
         if before > 0 && !deadline.leaves(cost) {
             return Err(too_late(wait));
         }
-        Ok(Slot { _core: core, _work: work })
+        Ok((core, queued))
     }
 }
 
@@ -133,7 +130,11 @@ impl Admission {
     }
 
     /// Waits for a core for work of so long, if it can be done by the deadline.
-    pub(super) async fn core(&self, cost: Duration, deadline: Deadline) -> Result<Slot, Status> {
+    pub(super) async fn core(
+        &self,
+        cost: Duration,
+        deadline: Deadline,
+    ) -> Result<(Slot, Queued), Status> {
         self.cores.take(cost, deadline).await
     }
 
@@ -245,6 +246,17 @@ mod tests {
         let patient = cores.take(second, Deadline::default());
         drop((first, other));
         drop(patient.await.unwrap());
+        assert_eq!(cores.ahead.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn who_gave_up_is_not_before_anybody_even_while_its_core_is_busy() {
+        let cores = Cores::new(1);
+        let (core, queued) = cores.take(Duration::from_secs(10), within(100)).await.unwrap();
+        drop(queued);
+        let next = cores.take(Duration::from_secs(1), within(100));
+        let (next, ()) = tokio::join!(next, async { drop(core) });
+        drop(next.unwrap());
         assert_eq!(cores.ahead.load(Ordering::Relaxed), 0);
     }
 

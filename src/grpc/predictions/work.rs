@@ -63,7 +63,7 @@ impl Work {
         let cost = load.cost();
         // A version that is not in memory comes from the disk first.
         let is_short = cost <= SHORT && load.served.is_some();
-        let core = if is_short { None } else { Some(flow.core(cost, &caller).await?) };
+        let turn = if is_short { None } else { Some(flow.core(cost, &caller).await?) };
         let (limit, _cancelled_with_the_call) = caller.limit();
         let work = Self::new(app, flow.clone(), caller, limit);
         let answer = move || {
@@ -72,9 +72,9 @@ impl Work {
             load.took(begun.elapsed());
             Ok(answered)
         };
-        if core.is_none() {
+        let Some((core, _queued)) = turn else {
             return answer();
-        }
+        };
         blocking(move || {
             // Work that was given up holds its core until it has ended.
             let _core = core;

@@ -12,12 +12,11 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 import time
 
 import grpc
 from patron_client._proto import prediction_service_pb2, prediction_service_pb2_grpc
-from restart_check import CALLERS, CUSTOMERS, TIMEOUT, Caller, Failed, Server
+from restart_check import CUSTOMERS, TIMEOUT, Failed, Server, asked_while
 
 AGE = 1
 SECONDS_OF_AGING = 8.0
@@ -34,19 +33,8 @@ def request(rows, explain=0):
 
 def no_call_fails_while_connections_age(server):
     """As grpcio is by default, which sends again what never left the client, and nothing else."""
-    stop = threading.Event()
     with grpc.insecure_channel(server.endpoint) as channel:
-        callers = [Caller(channel, stop) for _ in range(CALLERS)]
-        for caller in callers:
-            caller.start()
-        time.sleep(SECONDS_OF_AGING)
-        stop.set()
-        for caller in callers:
-            caller.join(TIMEOUT)
-    errors = [error for caller in callers for error in caller.errors]
-    answers = sum(caller.answers for caller in callers)
-    if errors or answers < 100:
-        raise Failed(f"{len(errors)} of {answers + len(errors)} calls failed: {errors[:3]}")
+        answers = asked_while(channel, lambda: time.sleep(SECONDS_OF_AGING), 100)
     return f"{answers} calls in {SECONDS_OF_AGING:.0f} s over connections of {AGE} s, none failed"
 
 

@@ -100,30 +100,42 @@ def advice(endpoint):
         return stub.GetServerInfo(request, timeout=TIMEOUT, wait_for_ready=True).service_config_json
 
 
+def asked_while(channel, work, fewest):
+    """How many calls were answered while `work` was done: at least `fewest`, and none failed."""
+    stop = threading.Event()
+    callers = [Caller(channel, stop) for _ in range(CALLERS)]
+    for caller in callers:
+        caller.start()
+    try:
+        work()
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join(TIMEOUT)
+    errors = [error for caller in callers for error in caller.errors]
+    answers = sum(caller.answers for caller in callers)
+    if errors:
+        raise Failed(f"{len(errors)} of {answers + len(errors)} calls failed: {errors[:3]}")
+    if answers < fewest:
+        raise Failed(f"only {answers} calls were answered")
+    return answers
+
+
+def restart(server):
+    for number in SIGNALS:
+        time.sleep(BETWEEN)
+        server.stop(number)
+        server.start()
+    time.sleep(BETWEEN)
+
+
 def check(binary, directory):
     server = Server(binary, directory)
     server.start()
     try:
         options = [("grpc.service_config", advice(server.endpoint)), ("grpc.enable_retries", 1)]
-        stop = threading.Event()
         with grpc.insecure_channel(server.endpoint, options=options) as channel:
-            callers = [Caller(channel, stop) for _ in range(CALLERS)]
-            for caller in callers:
-                caller.start()
-            for number in SIGNALS:
-                time.sleep(BETWEEN)
-                server.stop(number)
-                server.start()
-            time.sleep(BETWEEN)
-            stop.set()
-            for caller in callers:
-                caller.join(TIMEOUT)
-        errors = [error for caller in callers for error in caller.errors]
-        answers = sum(caller.answers for caller in callers)
-        if errors:
-            raise Failed(f"{len(errors)} of {answers + len(errors)} calls failed: {errors[:3]}")
-        if answers < CALLERS * len(SIGNALS):
-            raise Failed(f"only {answers} calls were answered")
+            answers = asked_while(channel, lambda: restart(server), CALLERS * len(SIGNALS))
         print(f"ok  {answers} calls over {len(SIGNALS)} restarts, one by SIGKILL, none failed")
     finally:
         server.process.kill()

@@ -209,12 +209,7 @@ pub(super) fn version_number(
     let fail = |error: RepositoryError| from_repository(&error);
     let number = match selector(wire_selector)? {
         Selector::Version(number) => number,
-        Selector::Alias(alias) => {
-            let aliases = repository(app).aliases(name).map_err(fail)?;
-            let target = aliases.get(&alias).map(|target| target.version);
-            target
-                .ok_or_else(|| fail(RepositoryError::UnknownAlias { model: name.clone(), alias }))?
-        }
+        Selector::Alias(alias) => repository(app).version_at(name, &alias).map_err(fail)?,
     };
     if !repository(app).versions(name).map_err(fail)?.contains(&number) {
         return Err(fail(RepositoryError::UnknownVersion { model: name.clone(), version: number }));

@@ -97,10 +97,23 @@ impl ModelRepository {
     /// # Errors
     /// When there is no such model, it has no champion, or its manifest cannot be read.
     pub fn recipe_of_champion(&self, model: &ModelName) -> Result<String, RepositoryError> {
-        let alias = AliasName::champion();
-        let version = self.aliases(model)?.champion();
-        let none = || RepositoryError::UnknownAlias { model: model.clone(), alias };
-        Ok(self.manifest(model, version.ok_or_else(none)?)?.recipe)
+        let version = self.version_at(model, &AliasName::champion())?;
+        Ok(self.manifest(model, version)?.recipe)
+    }
+
+    /// The version that an alias points at.
+    ///
+    /// # Errors
+    /// When there is no such model or alias.
+    pub fn version_at(
+        &self,
+        model: &ModelName,
+        alias: &AliasName,
+    ) -> Result<Version, RepositoryError> {
+        let target = self.aliases(model)?.get(alias).map(|target| target.version);
+        let unknown =
+            || RepositoryError::UnknownAlias { model: model.clone(), alias: alias.clone() };
+        target.ok_or_else(unknown)
     }
 
     /// The versions of a model, earliest first.

@@ -265,22 +265,12 @@ impl ModelCatalog {
         model: &ModelName,
         selector: &Selector,
     ) -> Result<Arc<ServedModel>, ServingError> {
-        let state = self.state.load();
+        if let Some(served) = self.at_hand(model, selector) {
+            return Ok(served);
+        }
         match selector {
-            Selector::Alias(alias) => {
-                let key = (model.clone(), alias.clone());
-                if let Some(served) = state.aliases.get(&key) {
-                    return Ok(Arc::clone(served));
-                }
-                self.explain_missing_alias(&state, model, alias)
-            }
-            Selector::Version(version) => {
-                let is_meant = |served: &&Arc<ServedModel>| is_version(served, model, *version);
-                match state.aliases.values().find(is_meant) {
-                    Some(served) => Ok(Arc::clone(served)),
-                    None => Ok(self.load_on_demand(model, *version)?),
-                }
-            }
+            Selector::Alias(alias) => self.explain_missing_alias(model, alias),
+            Selector::Version(version) => Ok(self.load_on_demand(model, *version)?),
         }
     }
 
@@ -291,9 +281,8 @@ impl ModelCatalog {
             Selector::Alias(alias) => state.aliases.get(&(model.clone(), alias.clone())).cloned(),
             Selector::Version(version) => {
                 let is_meant = |served: &&Arc<ServedModel>| is_version(served, model, *version);
-                let kept = || self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
                 let pointed_at = state.aliases.values().find(is_meant).cloned();
-                pointed_at.or_else(|| kept().iter().find(is_meant).cloned())
+                pointed_at.or_else(|| self.kept(model, *version))
             }
         }
     }
@@ -343,18 +332,22 @@ impl ModelCatalog {
         }
     }
 
+    /// A version that was loaded on demand before.
+    fn kept(&self, model: &ModelName, version: Version) -> Option<Arc<ServedModel>> {
+        let kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|served| is_version(served, model, version)).cloned()
+    }
+
     fn load_on_demand(
         &self,
         model: &ModelName,
         version: Version,
     ) -> Result<Arc<ServedModel>, RepositoryError> {
-        let kept = || self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept().iter().find(|served| is_version(served, model, version)).map(Arc::clone);
-        if let Some(served) = found {
+        if let Some(served) = self.kept(model, version) {
             return Ok(served);
         }
         let served = Arc::new(ServedModel::load(&self.repository, model, version)?);
-        let mut kept = kept();
+        let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_ON_DEMAND {
             kept.remove(0);
         }
@@ -364,10 +357,10 @@ impl ModelCatalog {
 
     fn explain_missing_alias(
         &self,
-        state: &State,
         model: &ModelName,
         alias: &AliasName,
     ) -> Result<Arc<ServedModel>, ServingError> {
+        let state = self.state.load();
         let aliases = self.repository.aliases(model)?;
         let Some(target) = aliases.get(alias) else {
             let (model, alias) = (model.clone(), alias.clone());

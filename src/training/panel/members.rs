@@ -88,10 +88,7 @@ impl Segments {
             Some(version) => version,
             None => {
                 let alias = reference.alias.clone().unwrap_or_else(AliasName::champion);
-                let aliases = repository.aliases(model).map_err(missing)?;
-                let target = aliases.get(&alias).map(|target| target.version);
-                let unknown = || RepositoryError::UnknownAlias { model: model.clone(), alias };
-                target.ok_or_else(unknown).map_err(missing)?
+                repository.version_at(model, &alias).map_err(missing)?
             }
         };
         Self::of(repository.load(model, version).map_err(missing)?, as_of)

@@ -142,6 +142,13 @@ impl Quantity {
 
     /// `self` times a unit price, rounded half-even to micros; `None` when it does not fit.
     pub fn times(self, unit_price: Money) -> Option<Money> {
+        // Nearly every product fits 64 bits, which divide by a constant without dividing.
+        if let Some(product) = self.0.checked_mul(unit_price.0) {
+            let rest = product.rem_euclid(1000);
+            let floor = product.div_euclid(1000);
+            let round_up = rest > 500 || (rest == 500 && floor & 1 == 1);
+            return Some(Money(floor + i64::from(round_up)));
+        }
         let product = i128::from(self.0) * i128::from(unit_price.0);
         let micros = divide_half_even(product, 1000)?;
         i64::try_from(micros).ok().map(Money)
@@ -312,6 +319,21 @@ mod tests {
         );
         assert_eq!(Money::from_micros(1).per_unit(Quantity::ZERO), None);
         assert_eq!(Quantity::from_thousandths(i64::MAX).times(Money::from_micros(i64::MAX)), None);
+    }
+
+    #[test]
+    fn products_round_alike_whether_they_fit_64_bits_or_not() {
+        for thousandths in [-2001, -1500, -1, 0, 1, 499, 500, 501, 1500, 2500, i64::MIN, i64::MAX] {
+            for micros in [-3, -1, 0, 1, 3, 5, 999, 1_000, 7_777_777, i64::MIN, i64::MAX] {
+                let product = i128::from(thousandths) * i128::from(micros);
+                let expected = divide_half_even(product, 1000).unwrap();
+                assert_eq!(
+                    Quantity::from_thousandths(thousandths).times(Money::from_micros(micros)),
+                    i64::try_from(expected).ok().map(Money::from_micros),
+                    "{thousandths} thousandths at {micros}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From stored bytes to the lines that features and sums are made of.
 
+use std::ptr;
+
 use crate::transaction::{
     CustomerHistory, HistoryLine, LocalTime, Money, OrderKey, Quantity, ShopClock, Symbol,
     Timestamp,
@@ -12,6 +14,9 @@ use super::record::Record;
 use super::row::is_anonymous;
 use super::tail::{Change, Tail};
 use super::texts::Texts;
+
+/// A packed line has about so many bytes, or more.
+const LINE_BYTES: usize = 16;
 
 /// A line with or without a customer, as the sums of a panel need it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,8 +82,11 @@ impl Decoder<'_> {
         packed: Packed<'_>,
         history: &mut CustomerHistory,
     ) -> Result<(), Fault> {
-        let mut maker = LineMaker { decoder: self, last: None };
-        history.refill(|lines| self.records(packed, |record| lines.push(maker.line(record))))
+        let mut maker = LineMaker::new(self);
+        history.refill(|lines| {
+            lines.reserve(packed.lines.len() / LINE_BYTES);
+            self.records(packed, |record| lines.push(maker.line(record)))
+        })
     }
 
     /// Calls `visit` with every line under a key.
@@ -87,7 +95,7 @@ impl Decoder<'_> {
         packed: Packed<'_>,
         mut visit: impl FnMut(&SaleLine),
     ) -> Result<(), Fault> {
-        let mut maker = LineMaker { decoder: self, last: None };
+        let mut maker = LineMaker::new(self);
         self.records(packed, |record| visit(&maker.sale(packed.key, record)))
     }
 
@@ -99,8 +107,9 @@ impl Decoder<'_> {
         };
         if changes().all(|change| adds(&change)) {
             if !packed.lines.is_empty() {
-                for record in unpack(packed.lines)? {
-                    visit(&record?);
+                let mut records = unpack(packed.lines)?;
+                while let Some(record) = records.advance() {
+                    visit(record?);
                 }
             }
             for change in changes() {
@@ -117,13 +126,28 @@ impl Decoder<'_> {
 struct LineMaker<'a> {
     decoder: &'a Decoder<'a>,
     last: Option<(i64, LocalTime)>,
+    /// Where the last order id lies, and its key.
+    order: (*const str, OrderKey),
 }
 
-impl LineMaker<'_> {
+impl<'a> LineMaker<'a> {
+    fn new(decoder: &'a Decoder<'a>) -> Self {
+        Self { decoder, last: None, order: ("", OrderKey::NONE) }
+    }
+
+    #[inline]
     fn line(&mut self, record: &Record<'_>) -> HistoryLine {
         let local = self.local(record.occurred_at);
         let category = self.decoder.texts.top_category(record.category);
-        record.history_line(local, record.order_key(), category)
+        record.history_line(local, self.order_key(record), category)
+    }
+
+    /// The records of one order share its id in place.
+    fn order_key(&mut self, record: &Record<'_>) -> OrderKey {
+        if !ptr::eq(self.order.0, record.order_id) {
+            self.order = (record.order_id, record.order_key());
+        }
+        self.order.1
     }
 
     fn sale(&mut self, history: i64, record: &Record<'_>) -> SaleLine {

@@ -28,18 +28,32 @@ pub(super) fn pack(records: &mut [Record<'_>]) -> Vec<u8> {
 pub(super) fn unpack(blob: &[u8]) -> Result<Records<'_>, Fault> {
     let mut bytes = open(VERSION, blob, "a packed history")?;
     let left = bytes.number().ok_or_else(|| damaged("a packed history"))?;
-    Ok(Records { bytes, previous: Record::default(), left })
+    Ok(Records { bytes, record: Record::default(), left })
 }
 
 /// The records of a packed history.
 #[derive(Clone, Debug)]
 pub(super) struct Records<'a> {
     bytes: Bytes<'a>,
-    previous: Record<'a>,
+    /// The last record that was read.
+    record: Record<'a>,
     left: u64,
 }
 
-impl Records<'_> {
+impl<'a> Records<'a> {
+    /// The next record, until the one after it is asked for.
+    #[inline]
+    pub(super) fn advance(&mut self) -> Option<Result<&Record<'a>, Fault>> {
+        self.left = self.left.checked_sub(1)?;
+        match self.record.advance(&mut self.bytes) {
+            Some(()) => Some(Ok(&self.record)),
+            None => {
+                self.left = 0;
+                Some(Err(damaged("a packed history")))
+            }
+        }
+    }
+
     /// How many are left.
     pub(super) fn len(&self) -> usize {
         // No record is shorter than four bytes, so a wrong number cannot ask for more memory.
@@ -50,19 +64,8 @@ impl Records<'_> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, Fault>;
 
-    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        match Record::read(&mut self.bytes, &self.previous) {
-            Some(record) => {
-                self.previous = record;
-                Some(Ok(record))
-            }
-            None => {
-                self.left = 0;
-                Some(Err(damaged("a packed history")))
-            }
-        }
+        self.advance().map(|record| record.copied())
     }
 }
 

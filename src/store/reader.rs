@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         let tail = store.tails.newest();
         let connection = store.database.reader()?;
         let view = || {
-            connection.execute_batch("BEGIN")?;
+            connection.prepare_cached("BEGIN")?.execute([])?;
             let state = State::load(&connection)?;
             let tail = store.tails.since(tail, &connection, &state)?;
             let texts = store.texts.current(&connection)?;
@@ -242,9 +242,13 @@ impl HistorySource for Reader<'_> {
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take()
-            && connection.execute_batch("ROLLBACK").is_ok()
+            && roll_back(&connection).is_ok()
         {
             self.store.database.release(connection);
         }
     }
+}
+
+fn roll_back(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.prepare_cached("ROLLBACK")?.execute([])
 }

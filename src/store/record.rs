@@ -95,13 +95,8 @@ impl Record<'_> {
             .line_amount(price, Money::from_micros(self.discount))
     }
 
-    /// Amount less cost, where the cost is known.
-    pub(super) fn margin(&self) -> Option<Money> {
-        let cost = Money::from_micros(self.unit_cost?);
-        Some(self.amount() - Quantity::from_thousandths(self.quantity).times(cost)?)
-    }
-
     /// The form that features are computed from. `category` is the first part of the path.
+    #[inline]
     pub(super) fn history_line(
         &self,
         local: LocalTime,
@@ -109,6 +104,8 @@ impl Record<'_> {
         category: Symbol,
     ) -> HistoryLine {
         let cancels = Some(self.cancels_order_id).filter(|id| !id.is_empty());
+        let (quantity, amount) = (Quantity::from_thousandths(self.quantity), self.amount());
+        let cost = self.unit_cost.and_then(|cost| quantity.times(Money::from_micros(cost)));
         HistoryLine {
             occurred_at: Timestamp::from_micros(self.occurred_at),
             recorded_at: Timestamp::from_micros(self.recorded_at),
@@ -121,10 +118,10 @@ impl Record<'_> {
             channel: Symbol::from_raw(self.channel),
             store: Symbol::from_raw(self.store),
             promotion: Symbol::from_raw(self.promotion),
-            quantity: Quantity::from_thousandths(self.quantity),
-            amount: self.amount(),
+            quantity,
+            amount,
             discount: Money::from_micros(self.discount),
-            margin: self.margin(),
+            margin: cost.map(|cost| amount - cost),
         }
     }
 
@@ -212,63 +209,62 @@ impl Record<'_> {
 
 impl<'a> Record<'a> {
     /// The next record of `bytes`, as different from `previous`; `None` when they are damaged.
-    #[inline]
     pub(super) fn read(bytes: &mut Bytes<'a>, previous: &Record<'a>) -> Option<Self> {
+        let mut record = *previous;
+        record.advance(bytes).map(|()| record)
+    }
+
+    /// Becomes the next record of `bytes`, in place: most of it stays. `None`, and no record any
+    /// more, when they are damaged.
+    #[inline]
+    pub(super) fn advance(&mut self, bytes: &mut Bytes<'a>) -> Option<()> {
         let flags = u16::from_le_bytes(bytes.take(2)?.try_into().ok()?);
         let is = |flag: u16| flags & flag != 0;
-        let order_id = if is(SAME_ORDER) { previous.order_id } else { bytes.text()? };
-        let occurred_at = match is(SAME_TIME) {
-            true => previous.occurred_at,
-            false => previous.occurred_at.wrapping_add(bytes.scaled(SECOND)?),
-        };
-        let recorded_at = match (is(RECORDED_AT_SALE), is(SAME_RECORDED)) {
-            (true, _) => occurred_at,
-            (_, true) => previous.recorded_at,
-            _ => previous.recorded_at.wrapping_add(bytes.scaled(SECOND)?),
-        };
-        let superseded_at =
-            if is(SUPERSEDED) { recorded_at.wrapping_add(bytes.scaled(SECOND)?) } else { HOLDS };
-        let line_number = match (is(HAS_NUMBER), is(NEXT_NUMBER)) {
+        if !is(SAME_ORDER) {
+            self.order_id = bytes.text()?;
+        }
+        if !is(SAME_TIME) {
+            self.occurred_at = self.occurred_at.wrapping_add(bytes.scaled(SECOND)?);
+        }
+        if is(RECORDED_AT_SALE) {
+            self.recorded_at = self.occurred_at;
+        } else if !is(SAME_RECORDED) {
+            self.recorded_at = self.recorded_at.wrapping_add(bytes.scaled(SECOND)?);
+        }
+        self.superseded_at = HOLDS;
+        if is(SUPERSEDED) {
+            self.superseded_at = self.recorded_at.wrapping_add(bytes.scaled(SECOND)?);
+        }
+        self.line_number = match (is(HAS_NUMBER), is(NEXT_NUMBER)) {
             (false, _) => None,
-            (_, true) => Some(previous.line_number.unwrap_or_default().wrapping_add(1)),
-            _ => Some(u32::try_from(bytes.number()?).ok()?),
+            (_, true) => Some(self.line_number.unwrap_or_default().wrapping_add(1)),
+            _ => Some(bytes.symbol()?),
         };
-        let is_numbered = line_number.is_some() && !order_id.is_empty();
-        let occurrence = match (is_numbered, is(REPEATED)) {
+        self.occurrence = match (self.is_numbered(), is(REPEATED)) {
             (true, _) => 0,
             (_, false) => 1,
-            _ => u32::try_from(bytes.number()?).ok()?,
+            _ => bytes.symbol()?,
         };
-        let cancels_order_id = if is(CANCELS) { bytes.text()? } else { "" };
-        let product = bytes.symbol()?;
-        let category = if is(SAME_CATEGORY) { previous.category } else { bytes.symbol()? };
-        let [channel, store, promotion, country] = match is(SAME_PLACE) {
-            true => [previous.channel, previous.store, previous.promotion, previous.country],
-            false => [bytes.symbol()?, bytes.symbol()?, bytes.symbol()?, bytes.symbol()?],
-        };
+        self.cancels_order_id = if is(CANCELS) { bytes.text()? } else { "" };
+        self.product = bytes.symbol()?;
+        if !is(SAME_CATEGORY) {
+            self.category = bytes.symbol()?;
+        }
+        if !is(SAME_PLACE) {
+            self.channel = bytes.symbol()?;
+            self.store = bytes.symbol()?;
+            self.promotion = bytes.symbol()?;
+            self.country = bytes.symbol()?;
+        }
         let scale = if is(WHOLE_CENTS) { CENT } else { 1 };
-        Some(Self {
-            occurred_at,
-            recorded_at,
-            superseded_at,
-            order_id,
-            line_number,
-            occurrence,
-            cancels_order_id,
-            product,
-            category,
-            channel,
-            store,
-            promotion,
-            country,
-            quantity: if is(ONE_UNIT) { UNIT } else { bytes.scaled(UNIT)? },
-            unit_price: bytes.signed()?.wrapping_mul(scale),
-            discount: if is(DISCOUNTED) { bytes.signed()?.wrapping_mul(scale) } else { 0 },
-            unit_cost: match is(COST_KNOWN) {
-                true => Some(bytes.signed()?.wrapping_mul(scale)),
-                false => None,
-            },
-        })
+        self.quantity = if is(ONE_UNIT) { UNIT } else { bytes.scaled(UNIT)? };
+        self.unit_price = bytes.signed()?.wrapping_mul(scale);
+        self.discount = if is(DISCOUNTED) { bytes.signed()?.wrapping_mul(scale) } else { 0 };
+        self.unit_cost = match is(COST_KNOWN) {
+            true => Some(bytes.signed()?.wrapping_mul(scale)),
+            false => None,
+        };
+        Some(())
     }
 }
 

@@ -134,7 +134,13 @@ impl CustomerHistory {
     ) -> Result<(), E> {
         self.lines.clear();
         let filled = fill(&mut self.lines);
-        if !self.lines.is_sorted() {
+        // They mostly come by time, and only those of one time have to be put in order.
+        for together in self.lines.chunk_by_mut(|a, b| a.occurred_at == b.occurred_at) {
+            if together.len() > 1 && !together.is_sorted() {
+                together.sort_unstable();
+            }
+        }
+        if !self.lines.is_sorted_by_key(|line| line.occurred_at) {
             self.lines.sort_unstable();
         }
         filled

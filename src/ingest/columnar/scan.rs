@@ -84,10 +84,6 @@ impl<'a> Builder<'a> {
             let Ok(()) = history.refill(|history| {
                 let sorted = group.iter().filter_map(|at| lines.get(*at as usize));
                 history.extend(sorted.map(|sorted| self.expanded(sorted)));
-                // So the history has only to see that it is sorted.
-                for ties in history.chunk_by_mut(|a, b| a.occurred_at == b.occurred_at) {
-                    ties.sort_unstable();
-                }
                 Ok::<(), Infallible>(())
             });
             visit(id, &history);

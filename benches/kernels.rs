@@ -226,9 +226,9 @@ fn boosted(files: &Files, settings: Rounds, run: &FitRun<'_>) -> Outcome {
 fn explained(files: &Files, settings: Rounds, run: &FitRun<'_>) -> Outcome {
     let (model, _) = boosting_of(files, settings, run)?;
     let test = Labelled::test(files)?;
-    let (parts, cost) =
-        measured(run.threads, || Ok(shap::Explainer::of_boosting(&model).rows(&test.values)?))?;
-    let off = parts.iter().zip(test.rows()).map(|(part, row)| {
+    let rows: Vec<&[f32]> = test.rows().collect();
+    let (parts, cost) = measured(1, || Ok(shap::Explainer::of_boosting(&model).rows(&rows)))?;
+    let off = parts.iter().zip(rows).map(|(part, row)| {
         let sum = part.base + part.columns.iter().sum::<f64>();
         (probability(sum) - model.predict_row(row)).abs()
     });

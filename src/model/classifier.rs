@@ -179,12 +179,12 @@ impl Scorer {
         }
     }
 
-    /// What each column of the input adds.
-    fn parts(&self, row: &[f32], width: usize) -> Vec<f64> {
+    /// What each column of the input adds, for each row.
+    fn parts(&self, rows: &[&[f32]], width: usize) -> Vec<Vec<f64>> {
         match self {
-            Self::Linear(linear) => linear.parts(row, width),
-            Self::Scorecard(card) => card.parts(row, width),
-            Self::Trees(trees) => trees.parts(row, width),
+            Self::Linear(linear) => rows.iter().map(|row| linear.parts(row, width)).collect(),
+            Self::Scorecard(card) => rows.iter().map(|row| card.parts(row, width)).collect(),
+            Self::Trees(trees) => trees.parts(rows, width),
         }
     }
 
@@ -280,22 +280,37 @@ impl ClassifierModel {
     ///
     /// Empty for a row of another width, or one with an infinite value.
     pub fn explain(&self, row: &[f32], top: usize) -> Vec<Contribution> {
-        if row.len() != self.input.len() || row.iter().any(|value| value.is_infinite()) {
-            return Vec::new();
-        }
-        let parts = self.scorer.parts(row, self.input.len());
-        let named = self.input.iter().zip(row).zip(parts).enumerate();
-        let contribution =
-            |(at, ((column, value), contribution)): (usize, ((&String, &f32), f64))| {
-                let levels = self.levels.get(at).filter(|_| *value >= 0.0);
-                Contribution {
-                    column: column.clone(),
-                    value: f64::from(*value),
-                    level: levels.and_then(|levels| levels.get(*value as usize)).cloned(),
-                    contribution,
-                }
-            };
-        strongest(named.map(contribution).collect(), top)
+        self.explain_rows(&[row], top).pop().unwrap_or_default()
+    }
+
+    /// What [`ClassifierModel::explain`] says of each row. Many at once go through trees side by side,
+    /// in much less time than one after the other.
+    pub fn explain_rows(&self, rows: &[&[f32]], top: usize) -> Vec<Vec<Contribution>> {
+        let is_sound = |row: &[f32]| {
+            row.len() == self.input.len() && row.iter().all(|value| !value.is_infinite())
+        };
+        let sound: Vec<&[f32]> = rows.iter().copied().filter(|row| is_sound(row)).collect();
+        let mut parts = self.scorer.parts(&sound, self.input.len()).into_iter();
+        let explain = |row: &&[f32]| match is_sound(row) {
+            true => self.named(row, &parts.next().unwrap_or_default(), top),
+            false => Vec::new(),
+        };
+        rows.iter().map(explain).collect()
+    }
+
+    /// The strongest parts of a row's score, with column and value.
+    fn named(&self, row: &[f32], parts: &[f64], top: usize) -> Vec<Contribution> {
+        let named = |(at, contribution): (usize, f64)| {
+            let value = *row.get(at)?;
+            let levels = self.levels.get(at).filter(|_| value >= 0.0);
+            Some(Contribution {
+                column: self.input.get(at)?.clone(),
+                value: f64::from(value),
+                level: levels.and_then(|levels| levels.get(value as usize)).cloned(),
+                contribution,
+            })
+        };
+        strongest(parts, top).into_iter().filter_map(named).collect()
     }
 
     /// Share of each column in what the model uses, largest first: of the absolute standardised

@@ -50,12 +50,13 @@ pub struct Contribution {
     pub contribution: f64,
 }
 
-/// The contributions of largest size first, at most `top`; those that add nothing are left out.
-pub(super) fn strongest(mut all: Vec<Contribution>, top: usize) -> Vec<Contribution> {
-    all.retain(|item| item.contribution != 0.0);
-    all.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
-    all.truncate(top);
-    all
+/// Places and parts of largest size first, at most `top`; those that add nothing are left out.
+pub(super) fn strongest(parts: &[f64], top: usize) -> Vec<(usize, f64)> {
+    let parts = parts.iter().copied().enumerate();
+    let mut some: Vec<(usize, f64)> = parts.filter(|(_, part)| *part != 0.0).collect();
+    some.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    some.truncate(top);
+    some
 }
 
 /// Checks what every estimator of an event needs: rows, one outcome per row, both outcomes, and
@@ -312,14 +313,7 @@ mod tests {
 
     #[test]
     fn strongest_contributions_come_first_and_empty_ones_go() {
-        let item = |column: &str, contribution| Contribution {
-            column: column.to_owned(),
-            value: 0.0,
-            level: None,
-            contribution,
-        };
-        let all = vec![item("a", 0.1), item("b", -2.0), item("c", 0.0), item("d", 1.0)];
-        let names: Vec<_> = strongest(all, 2).into_iter().map(|c| c.column).collect();
-        assert_eq!(names, ["b", "d"]);
+        assert_eq!(strongest(&[0.1, -2.0, 0.0, 1.0], 2), [(1, -2.0), (3, 1.0)]);
+        assert_eq!(strongest(&[0.0, 0.5], 2), [(1, 0.5)]);
     }
 }

@@ -268,14 +268,14 @@ impl SegmentsModel {
         let values = self.standardizer.transform_row(row);
         let squares: Vec<f64> = values.zip(centre).map(|(a, b)| (a - b).powi(2)).collect();
         let sum: f64 = squares.iter().sum();
-        let columns = self.column_names().zip(self.standardizer.raw(row));
-        let contribution = |((column, value), square): ((&str, f64), f64)| Contribution {
-            column: column.to_owned(),
-            value,
-            level: None,
-            contribution: if sum > 0.0 { square / sum } else { 0.0 },
+        let names: Vec<&str> = self.column_names().collect();
+        let raw: Vec<f64> = self.standardizer.raw(row).collect();
+        let named = |(at, square): (usize, f64)| {
+            let column = (*names.get(at)?).to_owned();
+            let value = *raw.get(at)?;
+            Some(Contribution { column, value, level: None, contribution: square / sum })
         };
-        strongest(columns.zip(squares).map(contribution).collect(), top)
+        strongest(&squares, top).into_iter().filter_map(named).collect()
     }
 
     /// The centres in standard deviations from the mean of all training rows, in the order of the

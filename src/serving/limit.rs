@@ -6,10 +6,6 @@ use crate::model::CancelToken;
 
 use super::ServingError;
 
-/// Rows that are worked on between two looks at the limit: a few milliseconds where each is a customer
-/// of the store.
-const BLOCK: usize = 256;
-
 /// Ends the work on a question early; without a limit by default.
 #[derive(Clone, Debug, Default)]
 pub struct CallLimit {
@@ -18,6 +14,10 @@ pub struct CallLimit {
 }
 
 impl CallLimit {
+    /// Rows that are worked on between two looks at the limit: a few milliseconds where each is a
+    /// customer of the store.
+    pub const BLOCK: usize = 256;
+
     /// Ends the work at `deadline`, or when `cancel` is set.
     pub fn new(deadline: Option<Instant>, cancel: CancelToken) -> Self {
         Self { deadline, cancel }
@@ -42,7 +42,7 @@ impl CallLimit {
     /// # Errors
     /// As [`CallLimit::check`].
     pub fn check_row(&self, row: usize) -> Result<(), ServingError> {
-        if row.is_multiple_of(BLOCK) { self.check() } else { Ok(()) }
+        if row.is_multiple_of(Self::BLOCK) { self.check() } else { Ok(()) }
     }
 }
 
@@ -64,6 +64,6 @@ mod tests {
         let limit = CallLimit::new(Some(Instant::now()), CancelToken::default());
         assert!(matches!(limit.check(), Err(ServingError::DeadlineExceeded)));
         assert!(limit.check_row(1).is_ok());
-        assert!(limit.check_row(BLOCK).is_err());
+        assert!(limit.check_row(CallLimit::BLOCK).is_err());
     }
 }

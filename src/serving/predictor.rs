@@ -249,7 +249,7 @@ pub(crate) fn answer_probabilities(
     let model = served.model().classifier();
     let model = model.ok_or_else(|| wrong_kind(served, ModelKind::Churn))?;
     let (answers, prior) = (model.predict(matrix)?, model.prior());
-    let reasons = |row: &[f32]| model.explain(row, explain.reasons);
+    let reasons = |rows: &[&[f32]]| model.explain_rows(rows, explain.reasons);
     let complete = |source, probability| match source {
         RowSource::Prior => ProbabilityAnswer {
             probability: Probability {
@@ -284,7 +284,8 @@ pub(crate) fn answer_segments(
         },
         _ => answer,
     };
-    let reasons = |row: &[f32]| model.explain(row, explain.reasons);
+    let reasons =
+        |rows: &[&[f32]]| rows.iter().map(|row| model.explain(row, explain.reasons)).collect();
     rows(served, gathered, explain, answers, reasons, complete)
 }
 
@@ -299,7 +300,7 @@ pub(crate) fn answer_rfm(
     };
     let answers = model.predict(&gathered.matrix)?;
     let complete = |source, answer| (source != RowSource::Prior).then_some(answer);
-    rows(served, gathered, explain, answers, |_| Vec::new(), complete)
+    rows(served, gathered, explain, answers, |_: &[&[f32]]| Vec::new(), complete)
 }
 
 fn rows<A, T>(
@@ -307,9 +308,10 @@ fn rows<A, T>(
     gathered: &Gathered,
     explain: Explain<'_>,
     answers: Vec<A>,
-    reasons: impl Fn(&[f32]) -> Vec<Contribution>,
+    reasons: impl Fn(&[&[f32]]) -> Vec<Vec<Contribution>>,
     complete: impl Fn(RowSource, A) -> T,
 ) -> Result<Vec<Row<T>>, ServingError> {
+    let mut reasons = explained(gathered, explain, reasons)?.into_iter();
     let active_days = served.manifest().active_days;
     let recency = gathered.matrix.column_index("recency_days");
     let known = gathered.sources.iter().zip(&gathered.last_lines);
@@ -321,16 +323,35 @@ fn rows<A, T>(
             explain.limit.check_row(index)?;
             let values = gathered.matrix.row(index);
             let note = note(*source, recency.and_then(|at| values.get(at)), active_days);
-            let explained = explain.reasons > 0 && *source != RowSource::Prior;
+            let is_known = *source != RowSource::Prior;
             Ok(Row {
                 source: *source,
                 last_line: *last_line,
                 answer: complete(*source, answer),
-                reasons: if explained { reasons(values) } else { Vec::new() },
+                reasons: if is_known { reasons.next().unwrap_or_default() } else { Vec::new() },
                 note,
             })
         })
         .collect()
+}
+
+/// The reasons of the rows of which anything is known, in their order; none where none are asked for.
+fn explained(
+    gathered: &Gathered,
+    explain: Explain<'_>,
+    reasons: impl Fn(&[&[f32]]) -> Vec<Vec<Contribution>>,
+) -> Result<Vec<Vec<Contribution>>, ServingError> {
+    let mut explained = Vec::new();
+    if explain.reasons > 0 {
+        let rows = gathered.sources.iter().zip(gathered.matrix.iter_rows());
+        let known = rows.filter(|(source, _)| **source != RowSource::Prior);
+        let known: Vec<&[f32]> = known.map(|(_, row)| row).collect();
+        for block in known.chunks(CallLimit::BLOCK) {
+            explain.limit.check()?;
+            explained.extend(reasons(block));
+        }
+    }
+    Ok(explained)
 }
 
 fn note(source: RowSource, recency: Option<&f32>, active_days: Option<u32>) -> Option<Note> {

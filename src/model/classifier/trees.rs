@@ -396,9 +396,11 @@ impl Trees {
         self.explainer().base()
     }
 
-    pub(super) fn parts(&self, row: &[f32], width: usize) -> Vec<f64> {
-        let row: Vec<f32> = picked(row, &self.columns).collect();
-        self.by_input(&self.explainer().row(&row).columns, width)
+    pub(super) fn parts(&self, rows: &[&[f32]], width: usize) -> Vec<Vec<f64>> {
+        let picked = |row: &&[f32]| picked(row, &self.columns).collect();
+        let rows: Vec<Vec<f32>> = rows.iter().map(picked).collect();
+        let parts = self.explainer().rows(&rows);
+        parts.iter().map(|part| self.by_input(&part.columns, width)).collect()
     }
 
     pub(super) fn weights(&self, width: usize) -> Vec<f64> {

@@ -12,15 +12,14 @@
 mod quadrature;
 mod walk;
 
-use rayon::prelude::*;
+use pulp::{Arch, Simd, WithSimd};
 
-use self::walk::Walk;
+use self::walk::{Scratch, Walk};
 use super::boosting::Boosting;
 use super::forest::Forest;
 use super::node::Tree;
-use crate::model::PredictError;
 
-/// Rows that one task explains; a tree stays in the cache while they go through.
+/// Rows for which a tree stays in the cache.
 const BLOCK: usize = 64;
 
 /// Trees made ready for explaining.
@@ -64,38 +63,17 @@ impl Explainer {
 
     /// The parts of the answer for one row. A column beyond the end of the row is missing.
     pub fn row(&self, row: &[f32]) -> Explanation {
-        let mut columns = vec![0.0; self.width];
-        let mut scratch = walk::Scratch::default();
-        for walk in &self.walks {
-            walk.add(row, &mut columns, &mut scratch);
-        }
-        Explanation { base: self.base, columns }
+        let blank = || Explanation { base: self.base, columns: Vec::new() };
+        self.rows(&[row]).pop().unwrap_or_else(blank)
     }
 
-    /// The parts of the answers for all rows of row-major `values`, in their order.
-    ///
-    /// # Errors
-    /// When `values` are not whole rows of the width that the trees were grown on.
-    pub fn rows(&self, values: &[f32]) -> Result<Vec<Explanation>, PredictError> {
-        if !values.len().is_multiple_of(self.width) {
-            return Err(PredictError::Columns {
-                expected: self.width,
-                found: values.len() % self.width,
-                detail: "the last row is not whole".to_owned(),
-            });
-        }
-        let blank = Explanation { base: self.base, columns: vec![0.0; self.width] };
-        let mut parts = vec![blank; values.len() / self.width];
-        let blocks = values.par_chunks(BLOCK * self.width).zip(parts.par_chunks_mut(BLOCK));
-        blocks.for_each(|(values, parts)| {
-            let mut scratch = walk::Scratch::default();
-            for walk in &self.walks {
-                for (row, part) in values.chunks_exact(self.width).zip(parts.iter_mut()) {
-                    walk.add(row, &mut part.columns, &mut scratch);
-                }
-            }
+    /// The parts of the answers for rows, in their order; each as [`Explainer::row`] gives it.
+    pub fn rows<R: AsRef<[f32]>>(&self, rows: &[R]) -> Vec<Explanation> {
+        let parts = rows.chunks(BLOCK).flat_map(|rows| {
+            let rows = rows.iter().map(AsRef::as_ref).collect();
+            Arch::new().dispatch(Pass { explainer: self, rows })
         });
-        Ok(parts)
+        parts.map(|columns| Explanation { base: self.base, columns }).collect()
     }
 
     fn new(trees: &[Tree], width: usize, initial: f64, factor: f64) -> Self {
@@ -103,5 +81,46 @@ impl Explainer {
         let walks: Vec<Walk> = trees.iter().map(ready).collect();
         let base = initial + walks.iter().map(|walk| walk.base).sum::<f64>();
         Self { width: width.max(1), base, walks }
+    }
+}
+
+/// Rows on their way through all trees: as many side by side as a vector has lanes.
+struct Pass<'a> {
+    explainer: &'a Explainer,
+    rows: Vec<&'a [f32]>,
+}
+
+impl WithSimd for Pass<'_> {
+    /// What each column adds, row by row.
+    type Output = Vec<Vec<f64>>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<Vec<f64>> {
+        let Explainer { width, walks, .. } = self.explainer;
+        let groups = self.rows.len().div_ceil(S::F64_LANES);
+        let mut values = vec![f64::NAN; groups * width * S::F64_LANES];
+        let mut parts = vec![0.0; values.len()];
+        // Group by group, column by column, lane by lane.
+        let lane = |row: usize| {
+            (row / S::F64_LANES * width * S::F64_LANES + row % S::F64_LANES, S::F64_LANES)
+        };
+        for (index, row) in self.rows.iter().enumerate() {
+            let (start, step) = lane(index);
+            let places = values.iter_mut().skip(start).step_by(step).take(*width);
+            places.zip(*row).for_each(|(place, value)| *place = f64::from(*value));
+        }
+        let mut scratch = Scratch::<S>::new();
+        for walk in walks {
+            let values = S::as_simd_f64s(&values).0.chunks_exact(*width);
+            let parts = S::as_mut_simd_f64s(&mut parts).0.chunks_exact_mut(*width);
+            for (values, parts) in values.zip(parts) {
+                walk.add(simd, values, parts, &mut scratch);
+            }
+        }
+        let of_row = |index| {
+            let (start, step) = lane(index);
+            parts.iter().skip(start).step_by(step).take(*width).copied().collect()
+        };
+        (0..self.rows.len()).map(of_row).collect()
     }
 }

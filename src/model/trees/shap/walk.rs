@@ -1,14 +1,24 @@
-//! One tree, made ready for explaining.
+//! One tree, made ready for explaining, and rows that go through it side by side.
 //!
 //! Going down, every node gets the product of its path's factors at each point of the rule; going
 //! up, every edge hands on the sum of `value times product` over the leaves below. Where a column
-//! comes again on a path its earlier factor is taken out.
+//! comes again on a path its earlier factor is taken out. Each lane of a vector is another row: rows
+//! take the same steps and differ in which of two factors an edge gives them. Products and sums are
+//! rounded one by one, so a row's parts are the same bytes at any number of lanes.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "Tree::new checked the places of nodes and columns; room is made for all of them"
+)]
 
-use super::super::node::{Split, Tree};
+use std::slice;
+
+use pulp::Simd;
+
+use super::super::node::{Split, Test, Tree};
 use super::quadrature::Rule;
 
 /// Numbers of points that code is made for. More points than needed do no harm.
-const POINTS: [usize; 8] = [1, 2, 3, 4, 6, 8, 16, 32];
+const POINTS: [usize; 6] = [2, 4, 6, 8, 16, 32];
 
 /// Least share of the weight that stands for a way nobody went, so that it can be divided by.
 const LEAST_SHARE: f64 = 1e-100;
@@ -20,9 +30,8 @@ pub(super) struct Walk {
     pub(super) base: f64,
     points: usize,
     nodes: Vec<Step>,
-    /// Six numbers for each node and point, by kind and then by point: factor, its inverse, and
-    /// share of the edge above if the row does not go its way, then the same three if it does.
-    factors: Vec<f64>,
+    /// An [`Edge`] for each node and point: of the edge above the node.
+    edges: Vec<Edge>,
 }
 
 /// A node and the edge above it.
@@ -37,13 +46,29 @@ struct Step {
     value: f64,
 }
 
-/// Room for the products and sums of one row.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// Whether the row meets every condition on the path that asks the column of the edge above.
-    meets: Vec<bool>,
-    products: Vec<f64>,
-    sums: Vec<f64>,
+/// What an edge gives at one point of the rule: to rows that do not go its way, and to those that do.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    factor: [f64; 2],
+    /// One over the factor.
+    inverse: [f64; 2],
+    /// What the column gets of a product that has the factor.
+    share: [f64; 2],
+}
+
+/// Room for one tree.
+#[derive(Debug)]
+pub(super) struct Scratch<S: Simd> {
+    /// Whether a row meets every condition on the path that asks the column of the edge above.
+    meets: Vec<S::m64s>,
+    /// For each node and point the product of the path, then the sum over the leaves below.
+    sums: Vec<S::f64s>,
+}
+
+impl<S: Simd> Scratch<S> {
+    pub(super) fn new() -> Self {
+        Self { meets: Vec::new(), sums: Vec::new() }
+    }
 }
 
 impl Walk {
@@ -74,83 +99,130 @@ impl Walk {
         let needed = distinct.into_iter().max().unwrap_or(0).div_ceil(2);
         let points = POINTS.into_iter().find(|points| *points >= needed).unwrap_or(32);
         let rule = Rule::of(points);
-        let factors = shares.iter().flat_map(|share| factors(&rule, *share)).collect();
-        Self { base, points, nodes, factors }
+        let edges = shares.iter().flat_map(|share| edges(&rule, *share)).collect();
+        Self { base, points, nodes, edges }
     }
 
-    /// Adds the parts of this tree's answer for a row to those of its columns.
-    pub(super) fn add(&self, row: &[f32], columns: &mut [f64], scratch: &mut Scratch) {
-        match self.points {
-            1 => self.add_at::<1>(row, columns, scratch),
-            2 => self.add_at::<2>(row, columns, scratch),
-            3 => self.add_at::<3>(row, columns, scratch),
-            4 => self.add_at::<4>(row, columns, scratch),
-            6 => self.add_at::<6>(row, columns, scratch),
-            8 => self.add_at::<8>(row, columns, scratch),
-            16 => self.add_at::<16>(row, columns, scratch),
-            _ => self.add_at::<32>(row, columns, scratch),
-        }
-    }
-
-    fn add_at<const P: usize>(&self, row: &[f32], columns: &mut [f64], scratch: &mut Scratch) {
-        let count = self.nodes.len();
-        scratch.meets.clear();
-        scratch.meets.resize(count, true);
-        scratch.products.resize(count * P, 1.0);
-        scratch.sums.clear();
-        scratch.sums.resize(count * P, 0.0);
-        let factors = self.factors.as_chunks::<P>().0.as_chunks::<6>().0;
-        let products = scratch.products.as_chunks_mut::<P>().0;
-        let sums = scratch.sums.as_chunks_mut::<P>().0;
-        self.descend(row, factors, products, &mut scratch.meets);
-        for (index, step) in self.nodes.iter().enumerate().skip(1).rev() {
-            let mut sum = sums.get(index).copied().unwrap_or([0.0; P]);
-            if step.split.is_none() {
-                let product = products.get(index).copied().unwrap_or([0.0; P]);
-                sum = product.map(|product| step.value * product);
-            }
-            let mut part = dot(edge(factors, &scratch.meets, index).2, &sum);
-            if let Some(earlier) = step.earlier {
-                part -= dot(edge(factors, &scratch.meets, earlier).2, &sum);
-            }
-            if let Some(column) = columns.get_mut(step.column) {
-                *column += part;
-            }
-            if let Some(parent) = sums.get_mut(step.parent) {
-                parent.iter_mut().zip(sum).for_each(|(parent, sum)| *parent += sum);
-            }
-        }
-    }
-
-    /// The products of all paths, and which conditions the row meets.
-    fn descend<const P: usize>(
+    /// Adds the parts of this tree's answers to those of each column. Columns that the tree asks must
+    /// be among `values` and `columns`.
+    #[inline(always)]
+    pub(super) fn add<S: Simd>(
         &self,
-        row: &[f32],
-        factors: &[[[f64; P]; 6]],
-        products: &mut [[f64; P]],
-        meets: &mut [bool],
+        simd: S,
+        values: &[S::f64s],
+        columns: &mut [S::f64s],
+        scratch: &mut Scratch<S>,
     ) {
-        products.iter_mut().take(1).for_each(|root| *root = [1.0; P]);
+        match self.points {
+            2 => self.add_at::<S, 2>(simd, values, columns, scratch),
+            4 => self.add_at::<S, 4>(simd, values, columns, scratch),
+            6 => self.add_at::<S, 6>(simd, values, columns, scratch),
+            8 => self.add_at::<S, 8>(simd, values, columns, scratch),
+            16 => self.add_at::<S, 16>(simd, values, columns, scratch),
+            _ => self.add_at::<S, 32>(simd, values, columns, scratch),
+        }
+    }
+
+    #[inline(always)]
+    fn add_at<S: Simd, const P: usize>(
+        &self,
+        simd: S,
+        values: &[S::f64s],
+        columns: &mut [S::f64s],
+        scratch: &mut Scratch<S>,
+    ) {
+        let count = self.nodes.len();
+        if scratch.sums.len() < count * P {
+            scratch.sums.resize(count * P, simd.splat_f64s(0.0));
+        }
+        if scratch.meets.len() < count {
+            let none = simd.less_than_f64s(simd.splat_f64s(0.0), simd.splat_f64s(0.0));
+            scratch.meets.resize(count, none);
+        }
+        let edges = self.edges.as_chunks::<P>().0;
+        let sums = scratch.sums.as_chunks_mut::<P>().0;
+        self.descend(simd, values, edges, &mut scratch.meets, sums);
+        self.ascend(simd, columns, edges, &scratch.meets, sums);
+    }
+
+    /// The products of all paths, and which conditions the rows meet.
+    #[inline(always)]
+    fn descend<S: Simd, const P: usize>(
+        &self,
+        simd: S,
+        values: &[S::f64s],
+        edges: &[[Edge; P]],
+        meets: &mut [S::m64s],
+        sums: &mut [[S::f64s; P]],
+    ) {
+        sums[0] = [simd.splat_f64s(1.0); P];
         for (index, step) in self.nodes.iter().enumerate() {
             let Some(split) = &step.split else { continue };
-            let value = row.get(split.column).copied().unwrap_or(f32::NAN);
-            let left = split.goes_left(value);
-            let above = products.get(index).copied().unwrap_or([1.0; P]);
-            for (child, goes) in [(split.left, left), (split.left + 1, !left)] {
-                let earlier = self.nodes.get(child).and_then(|child| child.earlier);
-                let met = earlier.is_none_or(|edge| meets.get(edge).copied().unwrap_or(true));
-                put(meets, child, goes && met);
-                let mut product = above;
-                let (factor, _, _) = edge(factors, meets, child);
-                product.iter_mut().zip(factor).for_each(|(product, factor)| *product *= factor);
-                if let Some(earlier) = earlier {
-                    let (_, inverse, _) = edge(factors, meets, earlier);
-                    product.iter_mut().zip(inverse).for_each(|(product, by)| *product *= by);
-                }
-                if let Some(place) = products.get_mut(child) {
-                    *place = product;
+            let left = goes_left(simd, split, values[split.column]);
+            let above = sums[index];
+            for (child, goes) in [(split.left, left), (split.left + 1, simd.not_m64s(left))] {
+                let (edge, product) = (&edges[child], &mut sums[child]);
+                match self.nodes[child].earlier {
+                    None => {
+                        meets[child] = goes;
+                        for point in 0..P {
+                            let factor = either(simd, goes, edge[point].factor);
+                            product[point] = simd.mul_f64s(above[point], factor);
+                        }
+                    }
+                    Some(earlier) => {
+                        let (before, earlier) = (meets[earlier], &edges[earlier]);
+                        let met = simd.and_m64s(goes, before);
+                        meets[child] = met;
+                        for point in 0..P {
+                            let factor = either(simd, met, edge[point].factor);
+                            let inverse = either(simd, before, earlier[point].inverse);
+                            let others = simd.mul_f64s(above[point], inverse);
+                            product[point] = simd.mul_f64s(others, factor);
+                        }
+                    }
                 }
             }
+        }
+    }
+
+    /// The shares of all edges, each from the leaves below it.
+    #[inline(always)]
+    fn ascend<S: Simd, const P: usize>(
+        &self,
+        simd: S,
+        columns: &mut [S::f64s],
+        edges: &[[Edge; P]],
+        meets: &[S::m64s],
+        sums: &mut [[S::f64s; P]],
+    ) {
+        for (index, step) in self.nodes.iter().enumerate().rev() {
+            let Some(split) = &step.split else { continue };
+            let mut part = columns[split.column];
+            let mut both = [simd.splat_f64s(0.0); P];
+            for child in [split.left, split.left + 1] {
+                let step = &self.nodes[child];
+                let mut sum = sums[child];
+                if step.split.is_none() {
+                    let value = simd.splat_f64s(step.value);
+                    for sum in &mut sum {
+                        *sum = simd.mul_f64s(*sum, value);
+                    }
+                }
+                for point in 0..P {
+                    let share = either(simd, meets[child], edges[child][point].share);
+                    part = simd.add_f64s(part, simd.mul_f64s(share, sum[point]));
+                    both[point] = simd.add_f64s(both[point], sum[point]);
+                }
+                if let Some(earlier) = step.earlier {
+                    for point in 0..P {
+                        let share = either(simd, meets[earlier], edges[earlier][point].share);
+                        part = simd.sub_f64s(part, simd.mul_f64s(share, sum[point]));
+                    }
+                }
+            }
+            columns[split.column] = part;
+            sums[index] = both;
         }
     }
 }
@@ -175,33 +247,44 @@ fn edge_above(nodes: &[Step], index: usize, column: usize) -> Option<usize> {
     None
 }
 
-/// Factor, inverse and share for a row that does not go the way of an edge, and for one that does.
-fn factors(rule: &Rule, share: f64) -> Vec<f64> {
-    let mut all = Vec::with_capacity(6 * rule.points.len());
-    for goes in [0.0, 1.0] {
-        let factor = |point: &f64| goes * point + share * (1.0 - point);
-        all.extend(rule.points.iter().map(factor));
-        all.extend(rule.points.iter().map(|point| 1.0 / factor(point)));
-        let points = rule.points.iter().zip(&rule.weights);
-        all.extend(points.map(|(point, weight)| weight * (goes - share) / factor(point)));
+/// What an edge with this share of the weight gives, at each point.
+fn edges(rule: &Rule, share: f64) -> impl Iterator<Item = Edge> {
+    rule.points.iter().zip(&rule.weights).map(move |(point, weight)| {
+        let factor = [0.0, 1.0].map(|goes| goes * point + share * (1.0 - point));
+        let inverse = factor.map(|factor| 1.0 / factor);
+        let [stays, goes] = inverse;
+        Edge { factor, inverse, share: [-weight * share * stays, weight * (1.0 - share) * goes] }
+    })
+}
+
+/// Which rows go left.
+#[inline(always)]
+fn goes_left<S: Simd>(simd: S, split: &Split, values: S::f64s) -> S::m64s {
+    match &split.test {
+        Test::Below(threshold) => {
+            let threshold = simd.splat_f64s(*threshold);
+            // No number is neither below nor not below, but NaN is.
+            match split.missing_left {
+                true => simd.not_m64s(simd.greater_than_or_equal_f64s(values, threshold)),
+                false => simd.less_than_f64s(values, threshold),
+            }
+        }
+        Test::Among(_) => {
+            let mut values = values;
+            for value in
+                pulp::bytemuck::cast_slice_mut::<S::f64s, f64>(slice::from_mut(&mut values))
+            {
+                *value = if split.goes_left(*value as f32) { 1.0 } else { 0.0 };
+            }
+            simd.greater_than_f64s(values, simd.splat_f64s(0.0))
+        }
     }
-    all
 }
 
-/// The three kinds of factors of the edge above a node.
-#[inline]
-fn edge<'a, const P: usize>(
-    factors: &'a [[[f64; P]; 6]],
-    meets: &[bool],
-    node: usize,
-) -> (&'a [f64; P], &'a [f64; P], &'a [f64; P]) {
-    let zero = const { &[[0.0; P]; 6] };
-    let [a, b, c, d, e, f] = factors.get(node).unwrap_or(zero);
-    if meets.get(node).copied().unwrap_or(true) { (d, e, f) } else { (a, b, c) }
-}
-
-fn dot<const P: usize>(a: &[f64; P], b: &[f64; P]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// The first number for rows that do not go an edge's way, the second for those that do.
+#[inline(always)]
+fn either<S: Simd>(simd: S, goes: S::m64s, [first, second]: [f64; 2]) -> S::f64s {
+    simd.select_f64s(goes, simd.splat_f64s(second), simd.splat_f64s(first))
 }
 
 fn put<T>(list: &mut [T], at: usize, value: T) {

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Made, WIDTH, on_pools};
+use super::{Made, WIDTH};
 use crate::model::FitRun;
 use crate::model::trees::shap::Explainer;
 use crate::model::trees::tree::Settings;
@@ -93,7 +93,7 @@ fn deep_trees_over_many_columns_add_up() {
 }
 
 #[test]
-fn forests_and_boosting_add_up_at_any_number_of_threads() {
+fn forests_and_boosting_add_up_for_one_row_and_for_many() {
     let made = Made::new(2_000, 3);
     let binned = made.binned();
     let target = made.outcomes();
@@ -102,18 +102,20 @@ fn forests_and_boosting_add_up_at_any_number_of_threads() {
     let settings = boosting::Settings { rounds: 40, ..Default::default() };
     let (model, _) = boosting::fit(&sample, &settings, None, &run).unwrap();
     let explainer = Explainer::of_boosting(&model);
-    let parts = on_pools(|| explainer.rows(&made.values).unwrap());
-    assert_eq!(parts[0], parts[1]);
-    assert_eq!(parts[0], parts[2]);
-    for (row, part) in made.rows().zip(&parts[0]) {
+    let rows: Vec<&[f32]> = made.rows().collect();
+    let parts = explainer.rows(&rows);
+    assert_eq!(parts.len(), rows.len());
+    for (row, part) in rows.iter().zip(&parts) {
+        assert_eq!(explainer.row(row), *part);
         let sum = part.base + part.columns.iter().sum::<f64>();
         assert!((sum - model.raw_row(row)).abs() < 1e-9);
-        let trees =
-            model.trees.iter().take(3).map(|tree| Explainer::of_tree(tree).row(row).columns[0]);
-        assert!(trees.sum::<f64>().is_finite());
     }
-    assert_eq!(explainer.row(&made.values[..WIDTH]), parts[0][0]);
-    assert!(explainer.rows(&[0.0; WIDTH + 1]).is_err());
+    // Columns beyond the end of a row are missing, and rows of different lengths keep apart.
+    let mut missing = [f32::NAN; WIDTH];
+    missing[0] = made.values[0];
+    let parts = explainer.rows(&[&missing[..1], rows[1], &missing]);
+    assert_eq!(parts, [&missing, rows[1], &missing].map(|row| explainer.row(row)));
+    assert!(explainer.rows::<&[f32]>(&[]).is_empty());
 
     let sample = Sample { binned: &binned, target: &made.events, weights: None };
     let settings = forest::Settings { trees: 10, ..Default::default() };

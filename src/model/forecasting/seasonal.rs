@@ -5,8 +5,11 @@
 //! before it, one period later. One impulse response therefore gives all columns of the least
 //! squares problem for the start, and only the smoothing parameters are searched.
 
+mod start;
+
 use serde::{Deserialize, Serialize};
 
+use self::start::{Responses, Start, best};
 use super::linear::{ALPHA, BETA, PHI, within};
 use super::search::minimise;
 
@@ -18,18 +21,9 @@ const RIDGE: f64 = 1e-8;
 /// Gamma over 1 - alpha.
 const GAMMA: (f64, f64) = (1e-4, 0.999);
 
-/// Lanes: data, response to a seasonal state, response to the slope, unused.
-type Lanes = [f64; 4];
-
 /// Buffers of a fit, to be used again.
 #[derive(Debug, Default)]
-pub(super) struct Workspace {
-    base: Vec<f64>,
-    season: Vec<f64>,
-    slope: Vec<f64>,
-    system: Vec<f64>,
-    start: Vec<f64>,
-}
+pub(super) struct Workspace(Responses);
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 struct Parameters {
@@ -70,20 +64,21 @@ impl SeasonalSmoothing {
     /// Fits values with a season of `length`, 2 to [`LONGEST`].
     pub(super) fn fit(values: &[f64], length: usize, trend: bool, work: &mut Workspace) -> Self {
         let dimensions = if trend { 4 } else { 2 };
-        let mut error = |x: &[f64; 4]| work.solve(values, length, &Parameters::new(x, trend));
-        let best = minimise(&mut error, dimensions, [0.3, 0.15, 0.1, 0.9]);
-        let parameters = Parameters::new(&best, trend);
-        let error = work.solve(values, length, &parameters);
-        let mut start = work.start.iter().copied();
+        let mut start =
+            |x: &[f64; 4]| best(&mut work.0, values, length, &Parameters::new(x, trend));
+        let mut error = |x: &[f64; 4]| start(x).error;
+        let found = minimise(&mut error, dimensions, [0.3, 0.15, 0.1, 0.9]);
+        let Start { states, error } = start(&found);
+        let mut states = states.into_iter();
         let mut fitted = Self {
-            parameters,
+            parameters: Parameters::new(&found, trend),
             level: values.first().copied().unwrap_or_default(),
             slope: 0.0,
-            season: start.by_ref().take(length).collect(),
+            season: states.by_ref().take(length).collect(),
             error,
             estimated: dimensions + length + if trend { 2 } else { 1 },
         };
-        fitted.slope = start.next().filter(|_| trend).unwrap_or_default();
+        fitted.slope = states.next().filter(|_| trend).unwrap_or_default();
         for value in values {
             fitted.update(*value);
         }
@@ -110,81 +105,6 @@ impl SeasonalSmoothing {
             slope *= self.parameters.phi;
             level += slope;
             *value = level + season;
-        }
-    }
-}
-
-impl Workspace {
-    /// Squared errors with the best starting states, which stay in `start`: the seasonal ones (with
-    /// the level in them), then the slope.
-    fn solve(&mut self, values: &[f64], length: usize, parameters: &Parameters) -> f64 {
-        self.run(values, length, parameters);
-        let trend = parameters.phi > 0.0;
-        let size = length + usize::from(trend);
-        self.system.clear();
-        self.system.resize(size * size, 0.0);
-        self.start.clear();
-        let shifted = |by: usize| self.season.get(..self.season.len().saturating_sub(by));
-        for lag in 0..length {
-            let early = shifted(lag).unwrap_or_default();
-            let late = |series: &[f64]| dot(series.get(lag..).unwrap_or_default(), early);
-            // Along a diagonal each product lacks one more term at the end of the data.
-            let mut product = late(&self.season);
-            let mut ends = early.iter().rev().zip(self.season.iter().rev());
-            for row in 0..length - lag {
-                if let Some(cell) = self.system.get_mut((row + lag) * size + row) {
-                    *cell = product;
-                }
-                product -= ends.next().map_or(0.0, |(a, b)| a * b);
-            }
-            if let Some(cell) = self.system.get_mut(length * size + lag).filter(|_| trend) {
-                *cell = late(&self.slope);
-            }
-            self.start.push(-late(&self.base));
-        }
-        if let Some(cell) = self.system.get_mut(length * size + length).filter(|_| trend) {
-            *cell = dot(&self.slope, &self.slope);
-            self.start.push(-dot(&self.slope, &self.base));
-        }
-        let squares = dot(&self.base, &self.base);
-        let right: [f64; LONGEST + 1] =
-            std::array::from_fn(|index| self.start.get(index).copied().unwrap_or_default());
-        if !cholesky_solve(&mut self.system, &mut self.start, RIDGE) {
-            return f64::MAX;
-        }
-        let error = squares - dot(&self.start, right.get(..size).unwrap_or_default());
-        if error.is_finite() { error.max(0.0) } else { f64::MAX }
-    }
-
-    /// The errors of each lane.
-    fn run(&mut self, values: &[f64], length: usize, parameters: &Parameters) {
-        let Parameters { alpha, beta, gamma, phi } = *parameters;
-        let mut ring = [[0.0; 4]; LONGEST];
-        let (season, _) = ring.split_at_mut(length.min(LONGEST));
-        if let Some(first) = season.first_mut() {
-            *first = [0.0, 1.0, 0.0, 0.0];
-        }
-        let mut level: Lanes = [values.first().copied().unwrap_or_default(), 0.0, 0.0, 0.0];
-        let mut slope: Lanes = [0.0, 0.0, 1.0, 0.0];
-        self.base.clear();
-        self.season.clear();
-        self.slope.clear();
-        for year in values.chunks(length) {
-            for (value, state) in year.iter().zip(season.iter_mut()) {
-                let mut error = [*value, 0.0, 0.0, 0.0];
-                for (((error, level), slope), state) in
-                    error.iter_mut().zip(&mut level).zip(&mut slope).zip(state)
-                {
-                    let trend = phi * *slope;
-                    *error -= *level + trend + *state;
-                    *level += trend + alpha * *error;
-                    *slope = trend + beta * *error;
-                    *state += gamma * *error;
-                }
-                self.base.push(error[0]);
-                self.season.push(error[1]);
-                self.slope.push(error[2]);
-            }
         }
     }
 }
@@ -288,9 +208,8 @@ mod tests {
     fn no_other_start_leaves_smaller_errors() {
         let parameters = Parameters { alpha: 0.3, beta: 0.1, gamma: 0.2, phi: 0.9 };
         let values = simulated(parameters, &SEASON, 40);
-        let mut work = Workspace::default();
-        let best = work.solve(&values, 4, &parameters);
-        let start = work.start.clone();
+        let found = best(&mut Responses::default(), &values, 4, &parameters);
+        let (best, start) = (found.error, found.states);
         let error = |start: &[f64]| {
             let mut model = SeasonalSmoothing {
                 parameters,
@@ -311,7 +230,7 @@ mod tests {
         assert!((error(&start) - best).abs() < 1e-5 * best, "{} {best}", error(&start));
         for index in 0..5 {
             for step in [-0.3, 0.3] {
-                let mut other = start.clone();
+                let mut other = start;
                 other[index] += step;
                 assert!(error(&other) > best);
             }

@@ -14,11 +14,19 @@
 //! the starting level l(0) and in w = 1 - 1/theta: two unknowns that one pass and a 2 x 2 system
 //! give exactly. What remains is a search over alpha alone.
 
+mod pass;
+
 use serde::{Deserialize, Serialize};
 
+use self::pass::Pass;
+
 const ALPHA: (f64, f64) = (0.05, 0.99);
-const GRID: usize = 20;
-const REFINEMENTS: usize = 16;
+/// Alphas that are tried together.
+const TOGETHER: usize = 8;
+/// Parts of the range whose ends are tried first: three times [`TOGETHER`] ends.
+const GRID: usize = 3 * TOGETHER - 1;
+/// Each leaves two parts in nine of what is left of the range.
+const REFINEMENTS: usize = 5;
 
 /// A fitted model: parameters and the states after the last value.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -39,14 +47,21 @@ impl Theta {
     /// The same with the sum of the squared errors from the third value on.
     pub fn fit_with_error(values: &[f64]) -> (Self, f64) {
         let trends = trends(values);
-        let alpha = search(|alpha| Pass::run(values, &trends, alpha).solve().error);
-        let pass = Pass::run(values, &trends, alpha);
-        let solution = pass.solve();
-        let level = pass.state.level + pass.state.decay * solution.start;
+        let alpha = search(|alphas| {
+            let pass = Pass::run(values, &trends, *alphas);
+            let mut errors = alphas.map(|alpha| (alpha, f64::INFINITY));
+            for (lane, found) in errors.iter_mut().enumerate() {
+                found.1 = pass.solution(lane).error;
+            }
+            errors
+        });
+        let pass = Pass::run(values, &trends, [alpha]);
+        let solution = pass.solution(0);
+        let State { level, decay } = pass.state();
         let fitted = Self {
             alpha,
             weight: solution.weight,
-            state: State { level, decay: pass.state.decay },
+            state: State { level: level + decay * solution.start, decay },
             trend: trends.last().copied().unwrap_or_else(|| Trend::start(0.0)),
         };
         (fitted, solution.error)
@@ -132,118 +147,33 @@ impl State {
     }
 }
 
-/// Sums of one pass over the data with a given alpha. The level starts at the first value; the
-/// unknown is what the true start differs from it.
-#[derive(Clone, Copy, Debug)]
-struct Pass {
-    start_start: f64,
-    start_drift: f64,
-    drift_drift: f64,
-    start_error: f64,
-    drift_error: f64,
-    error_error: f64,
-    state: State,
-}
-
-/// The unknowns for a given alpha and the sum of squared errors they leave.
-#[derive(Clone, Copy, Debug)]
-struct Solution {
-    start: f64,
-    weight: f64,
-    error: f64,
-}
-
-impl Pass {
-    fn run(values: &[f64], trends: &[Trend], alpha: f64) -> Self {
-        let first = values.first().copied().unwrap_or_default();
-        let state = State { level: first, decay: 1.0 - alpha };
-        let mut pass = Self {
-            start_start: 0.0,
-            start_drift: 0.0,
-            drift_drift: 0.0,
-            start_error: 0.0,
-            drift_error: 0.0,
-            error_error: 0.0,
-            state,
-        };
-        let mut steps = values.iter().skip(1).zip(trends);
-        // As in the paper's own code the errors count from the third value on: before that there
-        // is no trend to speak of.
-        if let Some((value, _)) = steps.next() {
-            pass.state.observe(*value, alpha);
-        }
-        for (value, trend) in steps {
-            pass.add(*value, trend, alpha);
-        }
-        pass
-    }
-
-    fn add(&mut self, value: f64, trend: &Trend, alpha: f64) {
-        let start = self.state.decay;
-        let drift = self.state.drift(trend, alpha);
-        let error = value - self.state.level;
-        self.start_start += start * start;
-        self.start_drift += start * drift;
-        self.drift_drift += drift * drift;
-        self.start_error += start * error;
-        self.drift_error += drift * error;
-        self.error_error += error * error;
-        self.state.observe(value, alpha);
-    }
-
-    /// Least squares with w held within 0 (theta = 1) and 1 (theta without end).
-    fn solve(&self) -> Solution {
-        let determinant = self.start_start * self.drift_drift - self.start_drift * self.start_drift;
-        let weight = if determinant > 1e-12 * self.start_start * self.drift_drift {
-            let numerator =
-                self.start_start * self.drift_error - self.start_drift * self.start_error;
-            (numerator / determinant).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        let start = if self.start_start > 0.0 {
-            (self.start_error - weight * self.start_drift) / self.start_start
-        } else {
-            0.0
-        };
-        let error = self.error_error - 2.0 * (start * self.start_error + weight * self.drift_error)
-            + start * start * self.start_start
-            + 2.0 * start * weight * self.start_drift
-            + weight * weight * self.drift_drift;
-        Solution { start, weight, error: error.max(0.0) }
-    }
-}
-
-/// The alpha with the smallest `error`: a grid, then golden sections around its best point.
-fn search(error: impl Fn(f64) -> f64) -> f64 {
-    let step = (ALPHA.1 - ALPHA.0) / (GRID - 1) as f64;
+/// The alpha with the smallest error of those that `errors` was asked about: a grid, then finer ones
+/// around its best point.
+fn search(errors: impl Fn(&[f64; TOGETHER]) -> [(f64, f64); TOGETHER]) -> f64 {
     let mut best = (ALPHA.0, f64::INFINITY);
-    for point in 0..GRID {
-        let alpha = ALPHA.0 + step * point as f64;
-        let found = error(alpha);
-        if found < best.1 {
-            best = (alpha, found);
+    let mut ask = |first: f64, step: f64| {
+        let mut alphas = [first; TOGETHER];
+        for (index, alpha) in alphas.iter_mut().enumerate() {
+            *alpha = (first + step * index as f64).clamp(ALPHA.0, ALPHA.1);
         }
+        for found in errors(&alphas) {
+            if found.1 < best.1 {
+                best = found;
+            }
+        }
+        best.0
+    };
+    let mut step = (ALPHA.1 - ALPHA.0) / GRID as f64;
+    let mut alpha = ALPHA.0;
+    for row in 0..3 {
+        alpha = ask(ALPHA.0 + step * (row * TOGETHER) as f64, step);
     }
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let mut low = (best.0 - step).max(ALPHA.0);
-    let mut high = (best.0 + step).min(ALPHA.1);
-    let mut left = high - GOLDEN * (high - low);
-    let mut right = low + GOLDEN * (high - low);
-    let (mut at_left, mut at_right) = (error(left), error(right));
     for _ in 0..REFINEMENTS {
-        if at_left <= at_right {
-            (high, right, at_right) = (right, left, at_left);
-            left = high - GOLDEN * (high - low);
-            at_left = error(left);
-        } else {
-            (low, left, at_left) = (left, right, at_right);
-            right = low + GOLDEN * (high - low);
-            at_right = error(right);
-        }
+        let low = alpha - step;
+        step *= 2.0 / (TOGETHER + 1) as f64;
+        alpha = ask(low + step, step);
     }
-    let refined = if at_left <= at_right { (left, at_left) } else { (right, at_right) };
-    if refined.1 < best.1 { refined.0 } else { best.0 }
+    alpha
 }
 
 #[cfg(test)]
@@ -277,7 +207,7 @@ mod tests {
     fn no_point_near_or_far_beats_the_solution() {
         let theta = Theta::fit(&VALUES);
         let trends = trends(&VALUES);
-        let solution = Pass::run(&VALUES, &trends, theta.alpha).solve();
+        let solution = Pass::run(&VALUES, &trends, [theta.alpha]).solution(0);
         let start = VALUES[0] + solution.start;
         let own = squared_error(&VALUES, start, theta.alpha, theta.weight);
         assert!((own - solution.error).abs() < 1e-9, "{own} {solution:?}");
@@ -338,7 +268,7 @@ mod tests {
             assert!((found / expected - 1.0).abs() < 1e-3, "{found} {expected}");
         }
         let own = Theta::fit(&VALUES);
-        let solution = Pass::run(&VALUES, &trends(&VALUES), own.alpha).solve();
+        let solution = Pass::run(&VALUES, &trends(&VALUES), [own.alpha]).solution(0);
         assert!(solution.error <= squared_error(&VALUES, start, alpha, weight));
     }
 

@@ -1,5 +1,7 @@
 //! The real process, killed in the middle of a job.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use patron::grpc::proto::*;
@@ -77,4 +79,51 @@ async fn a_killed_training_is_finished_by_the_next_process_and_registered_once()
         (process.clients.version("churn", 1).await, process.clients.version("churn", 2).await);
     assert_eq!(first.model_digest, second.model_digest);
     assert_eq!(second.training_job_id, id);
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_killed_scoring_is_finished_by_the_next_process_as_if_nothing_had_been() {
+    let directory = new_directory();
+    copy(&online_retail().directory, directory.path(), &|path| {
+        path.extension().is_none_or(|end| end != "sqlite3-shm")
+    });
+    let output = directory.path().join("out");
+    fs::create_dir(&output).unwrap();
+    let request = |name: &str| CreateScoringJobRequest {
+        models: ["churn", "propensity", "segments"]
+            .map(|model| ScoringModel { model: model.to_owned(), selector: None })
+            .to_vec(),
+        output_uri: output.join(name).to_str().unwrap().to_owned(),
+        explain: 20,
+        ..Default::default()
+    };
+    let mut process = Process::start(directory.path()).await;
+    let mut scorings = process.clients.scorings();
+    let created = scorings.create_scoring_job(request("killed.parquet")).await.unwrap();
+    let id = created.into_inner().job_id;
+    let begun = async {
+        while files(&output).is_empty() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, begun).await.expect("the file is begun");
+    process.kill();
+    assert!(files(&output).iter().all(|name| name.ends_with(".unfinished")), "over too soon");
+    let process = Process::start(directory.path()).await;
+    let job = process.clients.scoring_end(&id).await;
+    assert_eq!((job.state(), job.attempt), (JobState::Succeeded, 2), "{:?}", job.error);
+    assert_eq!(files(&output), ["killed.parquet"]);
+    let mut scorings = process.clients.scorings();
+    let created = scorings.create_scoring_job(request("whole.parquet")).await.unwrap();
+    let other = process.clients.scoring_end(&created.into_inner().job_id).await;
+    assert_eq!(
+        (job.rows_written, job.output_digest),
+        (other.rows_written, other.output_digest.clone())
+    );
+    assert!(job.rows_written > 4_000 && !other.output_digest.is_empty());
 }

@@ -61,12 +61,7 @@ impl TestApp {
     }
 
     pub(crate) async fn copy_of_with(source: &Path, settings: &[(&'static str, &str)]) -> Self {
-        let directory = new_directory();
-        // Another server may have the directory open; its shared memory is not data.
-        copy(source, directory.path(), &|path| {
-            path.extension().is_none_or(|end| end != "sqlite3-shm")
-        });
-        Self::on(directory, settings).await
+        Self::on(copied(source), settings).await
     }
 
     async fn on(directory: TempDir, settings: &[(&'static str, &str)]) -> Self {
@@ -300,6 +295,18 @@ pub(crate) fn instant(text: &str) -> prost_types::Timestamp {
         seconds: micros.div_euclid(1_000_000),
         nanos: (micros.rem_euclid(1_000_000) * 1_000) as i32,
     }
+}
+
+/// A copy of a directory that a server filled, which may still have it open.
+pub(crate) fn copied(source: &Path) -> TempDir {
+    let directory = new_directory();
+    copy_filled(source, directory.path());
+    directory
+}
+
+/// Copies a directory that a server filled. The shared memory of who has it open is not data.
+pub(crate) fn copy_filled(source: &Path, target: &Path) {
+    copy(source, target, &|path| path.extension().is_none_or(|end| end != "sqlite3-shm"));
 }
 
 /// Copies what `wanted` keeps of a directory.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use patron::grpc::proto::*;
 use tokio::time::{sleep, timeout};
 
-use crate::app::{PATIENCE, copy, customer_request, import_request, new_directory};
+use crate::app::{PATIENCE, copied, copy, customer_request, import_request, new_directory};
 use crate::app::{project, project_text};
 use crate::fixture::online_retail;
 use crate::process::Process;
@@ -46,10 +46,7 @@ async fn a_killed_import_is_finished_by_the_next_process_with_each_line_once() {
 
 #[tokio::test]
 async fn a_killed_training_is_finished_by_the_next_process_and_registered_once() {
-    let directory = new_directory();
-    copy(&online_retail().directory, directory.path(), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    let directory = copied(&online_retail().directory);
     let mut process = Process::start(directory.path()).await;
     let mut trainings = process.clients.trainings();
     let request = CreateTrainingJobRequest { model: "churn".to_owned(), ..Default::default() };
@@ -88,10 +85,7 @@ fn files(directory: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn a_killed_scoring_is_finished_by_the_next_process_as_if_nothing_had_been() {
-    let directory = new_directory();
-    copy(&online_retail().directory, directory.path(), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    let directory = copied(&online_retail().directory);
     let output = directory.path().join("out");
     fs::create_dir(&output).unwrap();
     let request = |name: &str| CreateScoringJobRequest {

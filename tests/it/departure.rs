@@ -14,7 +14,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::app::{Clients, PATIENCE, churn_of, copy, new_directory};
+use crate::app::{Clients, PATIENCE, churn_of, copied};
 use crate::fixture::small_shop;
 use crate::process::{Process, serve, terminate};
 
@@ -23,10 +23,7 @@ const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A server on a copy of the small shop, with some settings by the environment.
 async fn process(settings: &[(&str, &str)]) -> (tempfile::TempDir, Process) {
-    let directory = new_directory();
-    copy(&small_shop().directory, directory.path(), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    let directory = copied(&small_shop().directory);
     let mut command = serve(directory.path(), &["--as-of", "latest"]);
     command.envs(settings.iter().copied());
     let process = Process::run(&mut command).await;
@@ -161,10 +158,7 @@ async fn a_peer_that_does_not_answer_is_dropped_within_80_seconds() {
 #[tokio::test]
 async fn what_was_done_is_in_the_audit_and_in_the_log_after_a_kill() {
     const MOVES: usize = 20;
-    let directory = new_directory();
-    copy(&small_shop().directory, directory.path(), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    let directory = copied(&small_shop().directory);
     let arguments =
         ["--as-of", "latest", "--log-format", "json", "--log-filter", "patron::audit=info"];
     let mut process = Process::with(directory.path(), &arguments).await;

@@ -58,7 +58,7 @@ use tokio::time::{sleep, timeout};
 use self::script::{CUSTOMERS, Chance, Script, customer_id};
 use self::sender::{Progress, Sender, Servers, erase_some, send_again};
 use self::truth::{Sums, Truth, database, found, look, open};
-use crate::app::{Clients, copy, customer_request, new_directory};
+use crate::app::{Clients, copy_filled, customer_request, new_directory};
 use crate::process::Process;
 
 const SENDERS: u32 = 6;
@@ -201,9 +201,7 @@ async fn reached(progress: &Progress, threshold: u64, within_erasure: bool) {
 /// Whether some histories are packed further than all are, in a copy of a killed server's files.
 fn is_half_packed(directory: &Path) -> bool {
     let (data, copied) = (directory.join("data"), directory.join("copy"));
-    copy(&data, &copied.join("data"), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    copy_filled(&data, &copied.join("data"));
     let connection = Connection::open(database(&copied)).unwrap();
     let sql = "SELECT coalesce(max(last_batch), 0) > (SELECT max(packed_batch) FROM state)
                FROM history";

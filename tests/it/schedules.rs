@@ -10,7 +10,7 @@ use patron::grpc::proto::*;
 use patron::transaction::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use crate::app::{Clients, PATIENCE, TestApp, copy, new_directory};
+use crate::app::{Clients, PATIENCE, TestApp, copied};
 use crate::fixture::{SHOP_RECIPES, small_shop};
 use crate::process::Process;
 
@@ -115,10 +115,7 @@ async fn due_times(app: &Clients) -> BTreeSet<Timestamp> {
 
 #[tokio::test]
 async fn two_servers_and_a_kill_run_a_time_once_and_the_missed_ones_once() {
-    let directory = new_directory();
-    copy(&small_shop().directory, directory.path(), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    let directory = copied(&small_shop().directory);
     let output = directory.path().join("%H%M%S.csv");
     let score = format!("score = {{ cron = \"* * * * * *\", output = {output:?} }}");
     schedule(directory.path(), "churn", &score);

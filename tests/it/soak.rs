@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use self::load::{Load, Target};
-use crate::app::{PATIENCE, copy, new_directory};
+use crate::app::{PATIENCE, copied};
 use crate::fixture::{SHOP_RECIPES, small_shop};
 use crate::meters::{page, value};
 use crate::process::{Process, handles, logged, resident, serve};
@@ -67,10 +67,7 @@ impl Samples {
 #[expect(clippy::print_stderr, reason = "the figures are the result")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neither_memory_nor_handles_grow_under_mixed_load() {
-    let directory = new_directory();
-    copy(&small_shop().directory, directory.path(), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    let directory = copied(&small_shop().directory);
     let metrics = free_address();
     let mut command = serve(directory.path(), &["--as-of", "latest", "--log-filter", "warn"]);
     command.env("PATRON_TELEMETRY_METRICS_LISTEN", metrics.to_string());

@@ -10,7 +10,7 @@ use super::medium::refused;
 use super::script::plain_line;
 use super::sender::ingest_one;
 use super::truth::database;
-use crate::app::{copy, customer_request, new_directory};
+use crate::app::{copy_filled, customer_request, new_directory};
 use crate::failure::{carried, told};
 use crate::fixture::small_shop;
 use crate::process::{Process, logged};
@@ -20,9 +20,7 @@ const DAMAGED: &str = "transactions.sqlite3: damaged (a packed history does not 
 
 /// A copy of the small shop, for a process that is not running yet.
 pub(super) fn copy_of_shop(directory: &Path) {
-    copy(&small_shop().directory, directory, &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    copy_filled(&small_shop().directory, directory);
 }
 
 /// The answer of `sql` in a stopped store, whose log is then moved into the database file.

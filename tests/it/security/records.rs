@@ -9,7 +9,7 @@ use patron::grpc::proto::transaction_service_client::TransactionServiceClient;
 use patron::grpc::proto::*;
 
 use super::door::{Caller, Door, audit};
-use crate::app::{churn_of, copy, customer_ids, new_directory};
+use crate::app::{churn_of, copied, customer_ids};
 use crate::fixture::small_shop;
 use crate::process::{Process, logged, serve};
 
@@ -42,10 +42,7 @@ async fn who_was_refused_is_written_down_but_not_a_flood_of_it() {
 
 #[tokio::test]
 async fn neither_secrets_nor_customers_stand_in_the_log() {
-    let directory = new_directory();
-    copy(&small_shop().directory, directory.path(), &|path| {
-        path.extension().is_none_or(|end| end != "sqlite3-shm")
-    });
+    let directory = copied(&small_shop().directory);
     let keys = directory.path().join("keys.toml");
     let roles = vec![Role::Admin];
     let (key, secret) = patron::access::ApiKey::generate("boss".into(), roles, None).unwrap();

@@ -1,6 +1,6 @@
 """The features in slow plain Python, one customer and one line at a time, as a check on the others.
 
-Written from the table in `src/feature/definition.rs`; it shares no code with Patron or the peers.
+Written from the table in `src/domain/feature/definition.rs`; it shares no code with Patron or the peers.
 Money is in whole micros and quantities in whole thousandths, so no sum depends on its order.
 """
 

@@ -111,7 +111,8 @@ fn near(found: f64, expected: f64, within: f64) {
 }
 
 fn telco() -> (Vec<f32>, Vec<bool>) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/telco_churn/telco_churn.csv");
+    let file = "../../tests/data/telco_churn/telco_churn.csv";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(file).unwrap();
     let (mut values, mut target) = (Vec::new(), Vec::new());
     for line in text.lines().skip(1) {

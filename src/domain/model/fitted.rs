@@ -13,7 +13,6 @@ use super::{
 /// What a model answers.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum ModelKind {
     /// Which group of alike customers a customer belongs to.
     Segments,
@@ -49,7 +48,6 @@ impl fmt::Display for ModelKind {
 /// A fitted model of any kind.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum FittedModel {
     /// See [`SegmentsModel`].
     Segments(SegmentsModel),

@@ -9,7 +9,6 @@ use crate::model::FitError;
 /// Who learns.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum ClassifierAlgorithm {
     /// Logistic regression by Newton's method.
     LogisticRegression,

@@ -252,11 +252,7 @@ pub(crate) fn answer_probabilities(
     let reasons = |rows: &[&[f32]]| model.explain_rows(rows, explain.reasons);
     let complete = |source, probability| match source {
         RowSource::Prior => ProbabilityAnswer {
-            probability: Probability {
-                probability: prior.probability,
-                raw: prior.probability,
-                percentile: 50.0,
-            },
+            probability: Probability { probability: prior.probability, percentile: 50.0 },
             prior: Some(prior),
         },
         _ => ProbabilityAnswer { probability, prior: None },
@@ -315,24 +311,21 @@ fn rows<A, T>(
     let active_days = served.manifest().active_days;
     let recency = gathered.matrix.column_index("recency_days");
     let known = gathered.sources.iter().zip(&gathered.last_lines);
-    answers
-        .into_iter()
-        .zip(known)
-        .enumerate()
-        .map(|(index, (answer, (source, last_line)))| {
-            explain.limit.check_row(index)?;
-            let values = gathered.matrix.row(index);
-            let note = note(*source, recency.and_then(|at| values.get(at)), active_days);
-            let is_known = *source != RowSource::Prior;
-            Ok(Row {
-                source: *source,
-                last_line: *last_line,
-                answer: complete(*source, answer),
-                reasons: if is_known { reasons.next().unwrap_or_default() } else { Vec::new() },
-                note,
-            })
-        })
-        .collect()
+    let mut rows = Vec::with_capacity(answers.len());
+    for (index, (answer, (source, last_line))) in answers.into_iter().zip(known).enumerate() {
+        explain.limit.check_row(index)?;
+        let values = gathered.matrix.row(index);
+        let note = note(*source, recency.and_then(|at| values.get(at)), active_days);
+        let is_known = *source != RowSource::Prior;
+        rows.push(Row {
+            source: *source,
+            last_line: *last_line,
+            answer: complete(*source, answer),
+            reasons: if is_known { reasons.next().unwrap_or_default() } else { Vec::new() },
+            note,
+        });
+    }
+    Ok(rows)
 }
 
 /// The reasons of the rows of which anything is known, in their order; none where none are asked for.

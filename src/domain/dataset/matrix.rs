@@ -64,7 +64,9 @@ impl FeatureMatrix {
         if !values.len().is_multiple_of(width) {
             return Err(InvalidMatrix::Shape { width, found: values.len() });
         }
-        if let Some(index) = values.iter().position(|value| !holds(*value)) {
+        // All at once, without a branch per value; where it lies is asked only when there is one.
+        let all_hold = values.iter().fold(true, |all, value| all & holds(*value));
+        if !all_hold && let Some(index) = values.iter().position(|value| !holds(*value)) {
             let column = columns.get(index % width).cloned().unwrap_or_default();
             return Err(InvalidMatrix::NotFinite { row: index / width, column });
         }

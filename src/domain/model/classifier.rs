@@ -156,10 +156,9 @@ impl ClassifierEstimator {
 impl Scorer {
     fn scores(&self, matrix: &FeatureMatrix) -> Vec<f64> {
         match self {
+            Self::Linear(linear) => linear.scores(matrix),
+            Self::Scorecard(card) => matrix.iter_rows().map(|row| card.score(row)).collect(),
             Self::Trees(trees) => trees.scores(matrix),
-            Self::Linear(_) | Self::Scorecard(_) => {
-                matrix.iter_rows().map(|row| self.score(row)).collect()
-            }
         }
     }
 

@@ -135,6 +135,24 @@ impl Standardizer {
         self.columns.iter().filter_map(|column| Some(column.standardize(*row.get(column.index)?)))
     }
 
+    /// The sum of the standardised columns, each times its weight.
+    pub(super) fn weighted(&self, weights: &[f64]) -> WeightedSum<'_> {
+        let width = self.input.len();
+        let mut sum =
+            WeightedSum { means: vec![0.0; width], weights: vec![0.0; width], others: Vec::new() };
+        for (column, weight) in self.columns.iter().zip(weights) {
+            let weight = weight / column.scale;
+            let places = (sum.means.get_mut(column.index), sum.weights.get_mut(column.index));
+            match places {
+                (Some(to_mean), Some(to_weight)) if column.is_plain() => {
+                    (*to_mean, *to_weight) = (column.mean, weight);
+                }
+                _ => sum.others.push((column, weight)),
+            }
+        }
+        sum
+    }
+
     /// All rows, standardised: rows x [`Standardizer::width`] values, row-major.
     ///
     /// # Errors
@@ -181,6 +199,50 @@ impl Standardizer {
     }
 }
 
+/// A sum over the columns of a row.
+pub(super) struct WeightedSum<'a> {
+    /// Per column of the matrix, of those whose value it takes as it is.
+    means: Vec<f64>,
+    /// The same, over the standard deviations; 0 for a column that is not taken.
+    weights: Vec<f64>,
+    /// The columns that it takes after a transform or by level.
+    others: Vec<(&'a Column, f64)>,
+}
+
+impl WeightedSum<'_> {
+    /// The sum of one row of the fitted matrix's width, in an order that depends on nothing else.
+    /// Missing values count as the mean.
+    pub(super) fn of(&self, row: &[f32]) -> f64 {
+        const LANES: usize = 4;
+        let add = |value: f32, mean: f64, weight: f64| {
+            let difference = f64::from(value) - mean;
+            if value.is_nan() { 0.0 } else { difference * weight }
+        };
+        let (values, value_rest) = row.as_chunks::<LANES>();
+        let (means, mean_rest) = self.means.as_chunks::<LANES>();
+        let (weights, weight_rest) = self.weights.as_chunks::<LANES>();
+        let mut sums = [0.0; LANES];
+        for ((values, means), weights) in values.iter().zip(means).zip(weights) {
+            let lanes = values.iter().zip(means).zip(weights);
+            for (sum, ((value, mean), weight)) in sums.iter_mut().zip(lanes) {
+                *sum += add(*value, *mean, *weight);
+            }
+        }
+        let [a, b, c, d] = sums;
+        let mut sum = (a + b) + (c + d);
+        for ((value, mean), weight) in value_rest.iter().zip(mean_rest).zip(weight_rest) {
+            sum += add(*value, *mean, *weight);
+        }
+        for (column, weight) in &self.others {
+            let value = row.get(column.index).copied().unwrap_or(f32::NAN);
+            if !value.is_nan() {
+                sum += (column.value(value) - column.mean) * weight;
+            }
+        }
+        sum
+    }
+}
+
 impl Column {
     /// The column of a number, or one per level of a category.
     fn fit(choice: &ColumnChoice, index: usize, matrix: &FeatureMatrix) -> Vec<Self> {
@@ -212,6 +274,11 @@ impl Column {
 
     fn standardize(&self, value: f32) -> f64 {
         if value.is_nan() { 0.0 } else { (self.value(value) - self.mean) / self.scale }
+    }
+
+    /// Whether its value is that of the matrix.
+    fn is_plain(&self) -> bool {
+        self.level.is_none() && self.transform == Transform::Identity
     }
 
     fn invert(&self, value: f64) -> f64 {
@@ -301,6 +368,33 @@ mod tests {
         let data = matrix(&["a"], &[0.1; 7]);
         let standardizer = Standardizer::fit(&[choice("a", Transform::Log1p)], &data).unwrap();
         assert_eq!(standardizer.transform(&data).unwrap(), [0.0; 7]);
+    }
+
+    #[test]
+    fn a_weighted_sum_is_that_of_the_standardised_values() {
+        let names: Vec<String> = (0..7).map(|at| format!("x{at}")).collect();
+        let levels = |at| if at == 2 { vec!["no".to_owned(), "yes".to_owned()] } else { vec![] };
+        let values = (0..35).map(|i| match i % 7 {
+            2 => (i / 7 % 2) as f32,
+            _ if i == 15 => f32::NAN,
+            _ => (i * i % 23) as f32 - 4.0,
+        });
+        let levels = (0..7).map(levels).collect();
+        let data = FeatureMatrix::coded(names.into(), levels, values.collect()).unwrap();
+        // One column is left out, one is a logarithm, one a category.
+        let choices = ["x6", "x0", "x2", "x3", "x4", "x1"].map(|name| {
+            let is_long_tailed = name == "x3";
+            choice(name, if is_long_tailed { Transform::Log1p } else { Transform::Identity })
+        });
+        let standardizer = Standardizer::fit(&choices, &data).unwrap();
+        let weights: Vec<f64> = (0..7).map(|at| 0.3 * f64::from(at) - 1.0).collect();
+        let sum = standardizer.weighted(&weights);
+        assert_eq!(standardizer.width(), weights.len());
+        for row in data.iter_rows() {
+            let products = standardizer.transform_row(row).zip(&weights).map(|(x, w)| x * w);
+            let expected: f64 = products.sum();
+            assert!((sum.of(row) - expected).abs() < 1e-12, "{} {expected}", sum.of(row));
+        }
     }
 
     #[test]

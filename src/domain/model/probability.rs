@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibration::{Calibration, CalibrationTrial, CalibrationWindow, log_odds, sigmoid};
+use super::calibration::{Calibration, CalibrationTrial, CalibrationWindow, log_odds};
 use super::{FitError, FitRun};
 use crate::dataset::{Dataset, SupervisedData};
 
@@ -11,8 +11,6 @@ use crate::dataset::{Dataset, SupervisedData};
 pub struct Probability {
     /// Calibrated probability of the event, 0 to 1.
     pub probability: f64,
-    /// The estimator's own probability before calibration, 0 to 1.
-    pub raw: f64,
     /// Share of the population with a lower probability (ties count half), in percent, 0 to 100.
     /// The population is the last snapshot the model saw: the last of calibration, or the last of
     /// training where there was none.
@@ -131,11 +129,7 @@ impl Scale {
     /// The answer for a row with these uncalibrated log-odds.
     pub(super) fn answer(&self, score: f64) -> Probability {
         let probability = self.calibration.apply(score);
-        Probability {
-            probability,
-            raw: sigmoid(score),
-            percentile: self.ranks.percentile(probability),
-        }
+        Probability { probability, percentile: self.ranks.percentile(probability) }
     }
 
     pub(super) fn calibration(&self) -> &Calibration {
@@ -200,16 +194,44 @@ fn wilson_interval(events: f64, rows: f64) -> (f64, f64) {
     ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
-/// The distribution of a population's probabilities, as points (value, percentile) in rising
-/// order, where a percentile counts ties half.
+/// The distribution of a population's probabilities.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(from = "Points", into = "Points")]
 struct Ranks {
+    /// See [`Points`].
     points: Vec<(f64, f64)>,
+    /// How many points lie below each multiple of 1 / [`Ranks::STEPS`], up to 1, and their number.
+    below: Vec<u32>,
+}
+
+/// Points (value, percentile) in rising order, where a percentile counts ties half.
+#[derive(Deserialize, Serialize)]
+struct Points {
+    points: Vec<(f64, f64)>,
+}
+
+impl From<Points> for Ranks {
+    fn from(Points { points }: Points) -> Self {
+        let below = |step: usize| {
+            let border = step as f64 / Self::STEPS as f64;
+            points.partition_point(|point| point.0 < border) as u32
+        };
+        let below = (0..=Self::STEPS).map(below).chain([points.len() as u32]).collect();
+        Self { points, below }
+    }
+}
+
+impl From<Ranks> for Points {
+    fn from(Ranks { points, .. }: Ranks) -> Self {
+        Self { points }
+    }
 }
 
 impl Ranks {
     /// Most points kept; distributions with fewer distinct values (trees) are exact.
     const MOST: usize = 401;
+    /// Parts of the range from 0 to 1; a power of two, so that a value's part is told exactly.
+    const STEPS: usize = 2_048;
 
     fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
@@ -224,12 +246,21 @@ impl Ranks {
             }
             below += count;
         }
-        Self { points: thin(points, Self::MOST) }
+        Points { points: thin(points, Self::MOST) }.into()
+    }
+
+    /// How many points lie below `value`.
+    fn below(&self, value: f64) -> usize {
+        let step = ((value * Self::STEPS as f64) as usize).min(Self::STEPS);
+        let Some([from, to]) = self.below.get(step..step + 2) else { return 0 };
+        let (from, to) = (*from as usize, *to as usize);
+        let near = self.points.get(from..to).unwrap_or_default();
+        from + near.partition_point(|point| point.0 < value)
     }
 
     /// The percentile of `value`, linear between points, 0 below all and 100 above all of them.
     fn percentile(&self, value: f64) -> f64 {
-        let at = self.points.partition_point(|point| point.0 < value);
+        let at = self.below(value);
         let above = self.points.get(at);
         if let Some((found, percentile)) = above
             && *found == value
@@ -300,6 +331,25 @@ mod tests {
             assert!((ranks.percentile(value) - 100.0 * value).abs() < 0.01);
         }
         assert!((ranks.value_at(97.5) - 0.975).abs() < 1e-4);
+    }
+
+    #[test]
+    fn every_value_finds_its_place_among_the_points() {
+        let ends = [0.0, 1.0, 0.5, 1.0 / 2_048.0, 2_047.0 / 2_048.0, f64::from_bits(1), f64::NAN];
+        for population in [vec![], vec![0.0], vec![1.0, 0.25, 0.0, 0.25, 1.0 / 2_048.0]] {
+            let ranks = Ranks::of(population.into_iter());
+            for value in ends.into_iter().chain((0..2_000).map(|i| f64::from(i) / 1_999.0)) {
+                let expected = ranks.points.partition_point(|point| point.0 < value);
+                assert_eq!(ranks.below(value), expected, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn stored_ranks_stay_readable() {
+        let ranks: Ranks = serde_json::from_str(r#"{"points":[[0.25,50.0]]}"#).unwrap();
+        assert_eq!(ranks, Ranks::of([0.25].into_iter()));
+        assert_eq!(serde_json::to_string(&ranks).unwrap(), r#"{"points":[[0.25,50.0]]}"#);
     }
 
     #[test]

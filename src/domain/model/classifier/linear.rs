@@ -8,7 +8,7 @@ use super::objective::{Coefficients, Objective};
 use super::validation::{Held, best_of};
 use super::{ClassifierAlgorithm, ClassifierEstimator, Verdict};
 use crate::dataset::{FeatureMatrix, SupervisedData};
-use crate::model::preprocessing::Standardizer;
+use crate::model::preprocessing::{Standardizer, WeightedSum};
 use crate::model::{FitError, FitRun, logistic};
 
 /// Penalties that are tried where none is given.
@@ -62,7 +62,7 @@ fn tuned(
     let scores = |l2: &f64| {
         let task = Task { features: &earlier.features, target: &earlier.target, l2: *l2 };
         let (linear, _) = fit_with(estimator, &task, run)?;
-        Ok(later.features.iter_rows().map(|row| linear.score(row)).collect())
+        Ok(linear.scores(&later.features))
     };
     let (l2, loss) = best_of(PENALTIES.to_vec(), &later.target, scores)?;
     notes.push(format!(
@@ -162,7 +162,16 @@ impl Linear {
     }
 
     pub(super) fn score(&self, row: &[f32]) -> f64 {
-        self.coefficients.score(self.standardizer.transform_row(row))
+        self.weighted().of(row) + self.coefficients.intercept
+    }
+
+    pub(super) fn scores(&self, matrix: &FeatureMatrix) -> Vec<f64> {
+        let weighted = self.weighted();
+        matrix.iter_rows().map(|row| weighted.of(row) + self.coefficients.intercept).collect()
+    }
+
+    fn weighted(&self) -> WeightedSum<'_> {
+        self.standardizer.weighted(&self.coefficients.slopes)
     }
 
     /// The score of the average training row.

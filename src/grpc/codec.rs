@@ -1,16 +1,16 @@
-//! Messages are decoded from one contiguous buffer.
+//! Messages are decoded from one contiguous buffer and encoded into one.
 //!
-//! tonic hands prost a wrapper around what it received, through which prost reads a list of
-//! numbers one by one. Here it gets the bytes themselves, which costs no copy.
+//! tonic hands prost wrappers around what it received and what it sends, through which prost reads
+//! and writes a list of numbers one by one. Here it reads the bytes themselves, which costs no copy,
+//! and writes into a slice of the right length, which costs one.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use bytes::Buf as _;
+use bytes::{Buf as _, BufMut as _};
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder};
-use tonic_prost::ProstEncoder;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 /// The codec of all services of Patron.
 #[derive(Debug)]
@@ -29,15 +29,37 @@ where
 {
     type Encode = T;
     type Decode = U;
-    type Encoder = ProstEncoder<T>;
+    type Encoder = ContiguousEncoder<T>;
     type Decoder = ContiguousDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
+        ContiguousEncoder(PhantomData)
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         ContiguousDecoder(PhantomData)
+    }
+}
+
+/// Encodes messages of one type.
+pub(super) struct ContiguousEncoder<T>(PhantomData<T>);
+
+impl<T> fmt::Debug for ContiguousEncoder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContiguousEncoder")
+    }
+}
+
+impl<T: Message> Encoder for ContiguousEncoder<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        let mut bytes = vec![0; item.encoded_len()];
+        let written = item.encode(&mut bytes.as_mut_slice());
+        written.map_err(|error| Status::internal(error.to_string()))?;
+        buffer.put_slice(&bytes);
+        Ok(())
     }
 }
 

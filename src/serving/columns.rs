@@ -13,6 +13,7 @@ pub(super) struct ModelColumns {
     names: Arc<[String]>,
     /// The levels of every column, none for numbers.
     levels: Arc<[Vec<String>]>,
+    only_numbers: bool,
     /// How many of them are derived.
     derived: usize,
     own: InputSchema,
@@ -22,7 +23,14 @@ impl ModelColumns {
     pub(super) fn new(derived: &[String], own: InputSchema) -> Self {
         let names = derived.iter().map(String::as_str).chain(own.names()).map(str::to_owned);
         let levels = derived.iter().map(|_| Vec::new()).chain(own.levels());
-        Self { names: names.collect(), levels: levels.collect(), derived: derived.len(), own }
+        let levels: Arc<[Vec<String>]> = levels.collect();
+        Self {
+            names: names.collect(),
+            only_numbers: levels.iter().all(Vec::is_empty),
+            levels,
+            derived: derived.len(),
+            own,
+        }
     }
 
     /// All names, in the order of a row.
@@ -41,6 +49,23 @@ impl ModelColumns {
     /// Rows of values that are the caller's own: a derived feature is a number, another column
     /// holds what [`ColumnType::encode`] makes.
     pub(super) fn own(&self, values: Vec<f32>) -> Result<Gathered, ServingError> {
+        // Finite numbers hold in every column of numbers, which is nearly every question.
+        let all_finite = values.iter().fold(true, |all, value| all & value.is_finite());
+        if !(all_finite && self.only_numbers) {
+            self.check(&values)?;
+        }
+        let matrix =
+            FeatureMatrix::coded(Arc::clone(&self.names), Arc::clone(&self.levels), values);
+        let matrix = matrix.map_err(|error| block_error(&error))?;
+        Ok(Gathered {
+            sources: vec![RowSource::Features; matrix.rows()],
+            last_lines: vec![None; matrix.rows()],
+            matrix,
+        })
+    }
+
+    /// Names the first value that its column does not take.
+    fn check(&self, values: &[f32]) -> Result<(), ServingError> {
         for (row, values) in values.chunks_exact(self.names.len().max(1)).enumerate() {
             let checked = values.iter().zip(self.names.iter()).zip(self.levels.iter()).enumerate();
             for (at, ((value, name), levels)) in checked {
@@ -57,14 +82,7 @@ impl ModelColumns {
                 return Err(ServingError::FeatureBlock { field: "values", problem });
             }
         }
-        let matrix =
-            FeatureMatrix::coded(Arc::clone(&self.names), Arc::clone(&self.levels), values);
-        let matrix = matrix.map_err(|error| block_error(&error))?;
-        Ok(Gathered {
-            sources: vec![RowSource::Features; matrix.rows()],
-            last_lines: vec![None; matrix.rows()],
-            matrix,
-        })
+        Ok(())
     }
 
     /// Rows of a caller's table.

@@ -53,23 +53,19 @@ pub(super) struct Columns {
 
 impl Columns {
     pub(super) fn of<T>(asked: &Asked, answers: &Answers<T>) -> Self {
-        let mut columns = Self {
-            sources: vec![proto::RowSource::Unspecified as i32; asked.rows],
-            reasons: vec![proto::RowReasons::default(); asked.rows],
-            last_lines: vec![0; asked.rows],
-        };
-        for (place, row) in asked.kept.iter().zip(&answers.rows) {
-            put(&mut columns.sources, *place, source(row.source) as i32);
-            put(&mut columns.reasons, *place, reasons(row));
-            put(&mut columns.last_lines, *place, row.last_line.map_or(0, Timestamp::micros));
+        let is_bare = |row: &Row<T>| row.note.is_none() && row.reasons.is_empty();
+        let has_reasons = !answers.rows.iter().all(is_bare);
+        let has_lines = answers.rows.iter().any(|row| row.source != RowSource::Features);
+        let unknown = proto::RowSource::Unspecified as i32;
+        let last_line = |row: &Row<T>| row.last_line.map_or(0, Timestamp::micros);
+        Self {
+            sources: column(asked, answers, unknown, |row| source(row.source) as i32),
+            reasons: match has_reasons {
+                true => column(asked, answers, proto::RowReasons::default(), reasons),
+                false => Vec::new(),
+            },
+            last_lines: if has_lines { column(asked, answers, 0, last_line) } else { Vec::new() },
         }
-        if columns.reasons.iter().all(|row| row.reasons.is_empty()) {
-            columns.reasons.clear();
-        }
-        if answers.rows.iter().all(|row| row.source == RowSource::Features) {
-            columns.last_lines.clear();
-        }
-        columns
     }
 }
 
@@ -82,15 +78,11 @@ pub(super) fn column<T, A: Clone>(
 ) -> Vec<A> {
     let mut values = vec![default; asked.rows];
     for (place, row) in asked.kept.iter().zip(&answers.rows) {
-        put(&mut values, *place, read(row));
+        if let Some(value) = values.get_mut(*place) {
+            *value = read(row);
+        }
     }
     values
-}
-
-fn put<T>(values: &mut [T], place: usize, value: T) {
-    if let Some(slot) = values.get_mut(place) {
-        *slot = value;
-    }
 }
 
 fn source(source: RowSource) -> proto::RowSource {

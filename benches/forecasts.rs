@@ -7,8 +7,12 @@
 //!
 //! A line of the file is a series, its values separated by commas. A line of the answer is the
 //! forecast of a series: the expected values, then the lower and upper bounds of 80 % and of 95 %,
-//! one after the other. `seconds=` is the time of fit and answer, without reading and writing.
+//! one after the other. `seconds=` is the time of fit and answer, without reading and writing, and
+//! `peak_mib=` the most memory that they took beyond that of the series.
 //! `benches/peers/compare.py forecast` runs this in turn with statsforecast and scores everyone.
+
+#[path = "kernels/memory.rs"]
+mod memory;
 
 use std::fs;
 use std::io::Write as _;
@@ -17,6 +21,8 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use patron::model::forecasting::{Member, Method, NoControl, Settings, fit_panel};
+
+use self::memory::Resident;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -79,9 +85,9 @@ fn main() -> Result<(), Failure> {
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build()?;
     pool.broadcast(|_| ());
-    let start = Instant::now();
+    let (resident, start) = (Resident::now(), Instant::now());
     let answers = pool.install(|| answers(&series, &settings))?;
-    let seconds = start.elapsed().as_secs_f64();
+    let (seconds, peak_mib) = (start.elapsed().as_secs_f64(), resident.peak_mib());
     let mut output = String::new();
     for parts in answers {
         let numbers: Vec<String> = parts.iter().flatten().map(f64::to_string).collect();
@@ -89,7 +95,11 @@ fn main() -> Result<(), Failure> {
         output.push('\n');
     }
     fs::write(&args.output, output)?;
-    writeln!(std::io::stdout(), "seconds={seconds:.6} series={}", series.len())?;
+    writeln!(
+        std::io::stdout(),
+        "seconds={seconds:.6} series={} peak_mib={peak_mib:.2}",
+        series.len()
+    )?;
     Ok(())
 }
 

@@ -14,6 +14,8 @@ mod input;
 mod libraries;
 #[path = "kernels/measure.rs"]
 mod measure;
+#[path = "kernels/memory.rs"]
+mod memory;
 
 use std::io::Write as _;
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::Failure;
 use crate::input::Labelled;
+use crate::memory::Resident;
 
 /// Probabilities are held this far from 0 and 1 before their quality is measured: otherwise the few
 /// pure leaves of a single tree decide it.
@@ -34,14 +35,11 @@ pub(crate) fn measured<T: Send>(
 ) -> Result<(T, Cost), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     pool.broadcast(|_| ());
-    // Forgets the peak so far; without the permission the peak of reading counts too.
-    let _ = fs::write("/proc/self/clear_refs", "5");
-    let (before, used, start) = (memory_mib("VmRSS:"), cpu_seconds(), Instant::now());
+    let (resident, used, start) = (Resident::now(), cpu_seconds(), Instant::now());
     let done = pool.install(work)?;
     let seconds = start.elapsed().as_secs_f64();
     let cpu_seconds = cpu_seconds() - used;
-    let peak_mib = memory_mib("VmHWM:") - before;
-    Ok((done, Cost { seconds, cpu_seconds, peak_mib }))
+    Ok((done, Cost { seconds, cpu_seconds, peak_mib: resident.peak_mib() }))
 }
 
 /// Time of all threads so far. None of them ends while something is measured.
@@ -52,13 +50,6 @@ fn cpu_seconds() -> f64 {
         line.split(' ').next()?.parse::<f64>().ok()
     });
     used.sum::<f64>() / 1e9
-}
-
-fn memory_mib(name: &str) -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }
 
 /// Largest component of the gradient of the loss with its penalty, per row.

@@ -19,6 +19,7 @@ mod read;
 mod repeats;
 mod row;
 mod scan;
+mod scatter;
 mod storage;
 mod tally;
 mod text;

@@ -7,9 +7,10 @@ use super::decode::{Contract, Decoder};
 use super::judge::{Judged, Place};
 use super::line::{Line, Lines, NONE};
 use super::names::{ABSENT, FoldMap, context_key};
-use super::plan::{PIECE_ROWS, ParquetInput, Piece};
-use super::repeats::{Run, Runs};
+use super::plan::{ParquetInput, Piece};
+use super::repeats::Runs;
 use super::row::{Row, UNPROVEN};
+use super::scatter::Scatter;
 use super::storage::{Kept, Storage};
 use super::tally::Tally;
 use crate::ingest::mapping::RecordedAt;
@@ -58,6 +59,11 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// Keeps the bytes of all partitions.
+    fn keep((bytes, bounds): (Vec<u8>, Vec<u32>), storage: &Storage) -> io::Result<Self> {
+        Ok(Self { kept: storage.keep(bytes)?, bounds })
+    }
+
     /// The bytes of a partition.
     pub(super) fn partition<'a>(
         &'a self,
@@ -96,8 +102,7 @@ pub(super) struct PieceReader<'a> {
     partitions: Partitions,
     decoder: Decoder<'a>,
     rows: Vec<Row>,
-    lines: Vec<Line>,
-    bytes: Vec<u8>,
+    lines: Scatter<Line>,
     runs: Runs,
     tally: Tally,
     items: FoldMap<u64, u32>,
@@ -145,9 +150,8 @@ impl<'a> PieceReader<'a> {
             partitions,
             decoder: Decoder::new(contract),
             rows: Vec::new(),
-            lines: Vec::new(),
-            bytes: Vec::new(),
-            runs: Runs::default(),
+            lines: Scatter::new(partitions.count() + 1, Line::default()),
+            runs: Runs::new(partitions),
             tally: Tally::default(),
             items: FoldMap::default(),
             last_items: Vec::new(),
@@ -168,8 +172,7 @@ impl<'a> PieceReader<'a> {
         let mut batches = input.read(piece).map_err(|fault| input.fault(fault))?;
         let mut first_row = 0;
         self.lines.clear();
-        // A footer may promise more than there is.
-        self.lines.reserve_exact(piece.rows.min(PIECE_ROWS) as usize);
+        self.runs.clear();
         loop {
             let batch = contained(|| batches.next().transpose());
             let Some(batch) = batch.map_err(|fault| input.fault(fault))? else { break };
@@ -227,7 +230,8 @@ impl<'a> PieceReader<'a> {
             self.runs.push(line.order, line.line_number);
         }
         if line.is_numbered || !line.is_anonymous() {
-            self.lines.push(line);
+            let place = self.place(&line);
+            self.lines.push(place, &line, |previous, line, bytes| line.write(previous, bytes));
         }
     }
 
@@ -265,101 +269,33 @@ impl<'a> PieceReader<'a> {
         number
     }
 
-    /// Sorts the piece's lines and runs by partition and hands them to the storage.
+    /// Hands the piece's lines and runs to the storage.
     fn finish(&mut self) -> Result<PieceResult, ReadHistoriesError> {
-        let mut lines = std::mem::take(&mut self.lines);
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let nobody = self.partitions.count();
-        let places: Vec<u16> = lines.iter().map(|line| self.place(line, nobody)).collect();
-        let previous = Line::default();
-        let write = |previous: &Line, line: &Line, bytes: &mut Vec<u8>| line.write(previous, bytes);
-        let bounds = scattered((&lines, previous), &places, nobody + 1, write, &mut bytes);
-        let block = Block { kept: self.storage.keep(&bytes)?, bounds };
-        lines.clear();
-        let runs = self.runs.take();
-        let places: Vec<u16> =
-            runs.iter().map(|run| self.partitions.of_order(run.order) as u16).collect();
-        let write = |_: &Run, run: &Run, bytes: &mut Vec<u8>| run.write(bytes);
-        let bounds = scattered((&runs, Run::default()), &places, nobody, write, &mut bytes);
-        let runs = Block { kept: self.storage.keep(&bytes)?, bounds };
-        (self.lines, self.bytes) = (lines, bytes);
+        let block = Block::keep(self.lines.take(), self.storage)?;
+        let runs = Block::keep(self.runs.take(), self.storage)?;
         Ok(PieceResult { block, runs, tally: std::mem::take(&mut self.tally) })
     }
 
-    fn place(&mut self, line: &Line, nobody: usize) -> u16 {
+    /// The partition of a line.
+    fn place(&mut self, line: &Line) -> usize {
         const UNKNOWN: u16 = u16::MAX;
-        let Some(at) = (line.customer as usize).checked_sub(1) else { return nobody as u16 };
+        let nobody = self.partitions.count();
+        let Some(at) = (line.customer as usize).checked_sub(1) else { return nobody };
         if at >= self.places.len() {
             self.places.resize(at + 1, UNKNOWN);
         }
-        let Some(place) = self.places.get_mut(at) else { return nobody as u16 };
+        let Some(place) = self.places.get_mut(at) else { return nobody };
         if *place == UNKNOWN {
             let customer = self.contract.names.use_customer(line.customer);
             *place = customer.map_or(nobody, |id| self.partitions.of_customer(&id)) as u16;
         }
-        *place
+        usize::from(*place)
     }
-}
-
-/// Writes `values` over `bytes`, side by side by their places and in their order within a place,
-/// each beside the one before it in its place or else `first`. Gives the bounds of the places.
-fn scattered<T: Copy>(
-    (values, first): (&[T], T),
-    places: &[u16],
-    count: usize,
-    write: impl Fn(&T, &T, &mut Vec<u8>),
-    bytes: &mut Vec<u8>,
-) -> Vec<u32> {
-    let mut next = vec![0_u32; count + 1];
-    for place in places {
-        if let Some(bound) = next.get_mut(usize::from(*place) + 1) {
-            *bound += 1;
-        }
-    }
-    let mut sum = 0;
-    for bound in &mut next {
-        sum += *bound;
-        *bound = sum;
-    }
-    let mut order = vec![(0, 0_u32); values.len()];
-    for (at, place) in (0..).zip(places) {
-        let Some(next) = next.get_mut(usize::from(*place)) else { continue };
-        if let Some(to) = order.get_mut(*next as usize) {
-            *to = (*place, at);
-        }
-        *next += 1;
-    }
-    bytes.clear();
-    let mut bounds = Vec::with_capacity(count + 1);
-    let mut previous = first;
-    for (place, at) in order {
-        if bounds.len() <= usize::from(place) {
-            bounds.resize(usize::from(place) + 1, bytes.len() as u32);
-            previous = first;
-        }
-        if let Some(value) = values.get(at as usize) {
-            write(&previous, value, bytes);
-            previous = *value;
-        }
-    }
-    bounds.resize(count + 1, bytes.len() as u32);
-    bounds
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_put_side_by_side_by_place() {
-        let write = |before: &u8, value: &u8, bytes: &mut Vec<u8>| bytes.extend([*before, *value]);
-        let mut bytes = vec![99];
-        let values = [10, 11, 12, 13, 14];
-        let bounds = scattered((&values, 0), &[2, 0, 2, 0, 3], 5, write, &mut bytes);
-        assert_eq!(bounds, [0, 4, 4, 8, 10, 10]);
-        assert_eq!(bytes, [0, 11, 11, 13, 0, 10, 10, 12, 0, 14]);
-        assert_eq!(scattered((&[], 0), &[], 2, write, &mut bytes), [0, 0, 0]);
-    }
 
     #[test]
     fn partitions_follow_the_order_of_placement() {

@@ -12,6 +12,7 @@ use super::ReadHistoriesError;
 use super::line::Line;
 use super::names::{FoldHasher, FoldMap};
 use super::piece::{Block, Partitions};
+use super::scatter::Scatter;
 use super::storage::Storage;
 use crate::parallel::{Broken, in_order};
 use crate::store::bytes::{Bytes, put};
@@ -31,7 +32,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Appends the run to `bytes`.
-    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+    fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.order.to_le_bytes());
         put(bytes, self.first.into());
         put(bytes, (self.last - self.first).into());
@@ -66,29 +67,45 @@ fn shared(runs: &[Run]) -> Option<((u32, u32), u64)> {
     Some((shared?, first.order))
 }
 
-/// The runs of one piece.
-#[derive(Debug, Default)]
+/// The runs of one piece, by the partitions of their orders.
+#[derive(Debug)]
 pub(super) struct Runs {
-    runs: Vec<Run>,
+    partitions: Partitions,
+    ended: Scatter<()>,
     open: Option<Run>,
 }
 
 impl Runs {
+    pub(super) fn new(partitions: Partitions) -> Self {
+        Self { partitions, ended: Scatter::new(partitions.count(), ()), open: None }
+    }
+
     /// Adds the next numbered line.
     pub(super) fn push(&mut self, order: u64, line_number: u32) {
         match &mut self.open {
             Some(run) if run.order == order && run.last < line_number => run.last = line_number,
-            open => {
-                let ended = open.replace(Run { order, first: line_number, last: line_number });
-                self.runs.extend(ended);
+            _ => {
+                self.end();
+                self.open = Some(Run { order, first: line_number, last: line_number });
             }
         }
     }
 
-    /// All runs; the next line begins a new one.
-    pub(super) fn take(&mut self) -> Vec<Run> {
-        self.runs.extend(self.open.take());
-        std::mem::take(&mut self.runs)
+    /// Forgets all runs.
+    pub(super) fn clear(&mut self) {
+        self.open = None;
+        self.ended.clear();
+    }
+
+    /// The bytes of all runs and the bounds of the partitions; the next line begins a new run.
+    pub(super) fn take(&mut self) -> (Vec<u8>, Vec<u32>) {
+        self.end();
+        self.ended.take()
+    }
+
+    fn end(&mut self) {
+        let Some(run) = self.open.take() else { return };
+        self.ended.push(self.partitions.of_order(run.order), &(), |(), (), bytes| run.write(bytes));
     }
 }
 
@@ -116,10 +133,15 @@ impl Fates {
     ) -> Result<Self, ReadHistoriesError> {
         let mut fates = Self::default();
         let mut lines = 0;
-        for partition in 0..partitions.count() {
-            go_on()?;
-            lines += fates.suspect(partition, runs, storage)?;
-        }
+        let mut numbers = 0..partitions.count();
+        let next = || go_on().map(|()| numbers.next());
+        let work = |search: &mut Search, partition| Ok(search.partition(partition, runs, storage)?);
+        let sink = |found: Vec<Suspect>| {
+            lines += found.iter().map(|suspect| suspect.lines).sum::<u64>();
+            fates.suspects.extend(found.iter().map(|suspect| (suspect.order, suspect.shared)));
+            ControlFlow::Continue(())
+        };
+        in_order(threads, next, Search::default, work, sink).map_err(broken)?;
         if fates.suspects.is_empty() {
             return Ok(fates);
         }
@@ -159,10 +181,7 @@ impl Fates {
             all.extend::<Vec<(u64, Line)>>(versions);
             ControlFlow::Continue(())
         };
-        in_order(threads, next, Vec::new, work, sink).map_err(|broken| match broken {
-            Broken::Failed(error) => error,
-            Broken::Panicked => ReadHistoriesError::Thread,
-        })?;
+        in_order(threads, next, Vec::new, work, sink).map_err(broken)?;
         Ok(all)
     }
 
@@ -183,35 +202,6 @@ impl Fates {
         !self.suspects.is_empty()
             && line.is_numbered
             && self.suspects.get(&line.order).is_some_and(is_shared)
-    }
-
-    /// Finds the orders of one partition that have overlapping runs, and about how many lines they
-    /// have: no fewer than there are.
-    fn suspect(&mut self, partition: usize, runs: &[Block], storage: &Storage) -> io::Result<u64> {
-        let mut seen = FoldSet::default();
-        let mut again = FoldSet::default();
-        each_run(partition, runs, storage, |run| {
-            if !seen.insert(run.order) {
-                again.insert(run.order);
-            }
-        })?;
-        if again.is_empty() {
-            return Ok(0);
-        }
-        let mut ranges = Vec::new();
-        each_run(partition, runs, storage, |run| {
-            if again.contains(&run.order) {
-                ranges.push(run);
-            }
-        })?;
-        ranges.sort_unstable_by_key(|run| (run.order, run.first, run.last));
-        let mut lines = 0;
-        for ranges in ranges.chunk_by(|a, b| a.order == b.order) {
-            let Some((first_last, order)) = shared(ranges) else { continue };
-            self.suspects.insert(order, first_last);
-            lines += ranges.iter().map(|run| run.count_within(first_last)).sum::<u64>();
-        }
-        Ok(lines)
     }
 
     /// Goes through the versions of each line in the order of their rows.
@@ -244,25 +234,64 @@ impl Fates {
     }
 }
 
+/// An order with overlapping runs.
+#[derive(Debug)]
+struct Suspect {
+    order: u64,
+    /// The first and the last line number that two of its runs share.
+    shared: (u32, u32),
+    /// About how many lines it has between them: no fewer than there are.
+    lines: u64,
+}
+
+/// Searches the orders of one partition after the other for one thread.
+#[derive(Debug, Default)]
+struct Search {
+    buffer: Vec<u8>,
+    runs: Vec<Run>,
+    seen: FoldSet<u64>,
+    again: FoldSet<u64>,
+}
+
+impl Search {
+    fn partition(
+        &mut self,
+        partition: usize,
+        blocks: &[Block],
+        storage: &Storage,
+    ) -> io::Result<Vec<Suspect>> {
+        let Self { buffer, runs, seen, again } = self;
+        runs.clear();
+        for block in blocks {
+            let mut bytes = Bytes::new(block.partition(partition, storage, buffer)?);
+            while !bytes.rest().is_empty() {
+                runs.push(Run::read(&mut bytes).ok_or(io::ErrorKind::InvalidData)?);
+            }
+        }
+        seen.clear();
+        again.clear();
+        again.extend(runs.iter().map(|run| run.order).filter(|order| !seen.insert(*order)));
+        runs.retain(|run| again.contains(&run.order));
+        runs.sort_unstable_by_key(|run| (run.order, run.first, run.last));
+        let suspect = |runs: &[Run]| {
+            let (shared, order) = shared(runs)?;
+            let lines = runs.iter().map(|run| run.count_within(shared)).sum();
+            Some(Suspect { order, shared, lines })
+        };
+        Ok(runs.chunk_by(|a, b| a.order == b.order).filter_map(suspect).collect())
+    }
+}
+
+fn broken(broken: Broken<ReadHistoriesError>) -> ReadHistoriesError {
+    match broken {
+        Broken::Failed(error) => error,
+        Broken::Panicked => ReadHistoriesError::Thread,
+    }
+}
+
 /// A line's block and row as one number; blocks are in the order of the files.
 fn place(block: usize, line: &Line) -> u64 {
     (block as u64) << 32 | u64::from(line.row)
-}
-
-fn each_run(
-    partition: usize,
-    runs: &[Block],
-    storage: &Storage,
-    mut visit: impl FnMut(Run),
-) -> io::Result<()> {
-    let mut buffer = Vec::new();
-    for block in runs {
-        let mut bytes = Bytes::new(block.partition(partition, storage, &mut buffer)?);
-        while !bytes.rest().is_empty() {
-            visit(Run::read(&mut bytes).ok_or(io::ErrorKind::InvalidData)?);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

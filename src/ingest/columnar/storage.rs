@@ -37,7 +37,7 @@ impl Storage {
     }
 
     /// Keeps `bytes`.
-    pub(super) fn keep(&self, bytes: &[u8]) -> io::Result<Kept> {
+    pub(super) fn keep(&self, bytes: Vec<u8>) -> io::Result<Kept> {
         let length = bytes.len() as u64;
         let before = self.used.fetch_add(length, Ordering::Relaxed);
         if before.saturating_add(length) <= self.limit {
@@ -51,7 +51,7 @@ impl Storage {
         };
         let position = spill.length;
         spill.file.seek(SeekFrom::Start(position))?;
-        spill.file.write_all(bytes)?;
+        spill.file.write_all(&bytes)?;
         spill.length += length;
         Ok(Kept::File(position))
     }
@@ -118,10 +118,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let storage = Storage::new(100, directory.path().to_owned());
         let numbers: Vec<u8> = (0..=255).cycle().take(20_000).collect();
-        let first = storage.keep(&numbers[..100]).unwrap();
+        let first = storage.keep(numbers[..100].to_vec()).unwrap();
         assert!(!storage.has_spilled());
-        let second = storage.keep(&numbers).unwrap();
-        let third = storage.keep(&numbers[50..60]).unwrap();
+        let second = storage.keep(numbers.clone()).unwrap();
+        let third = storage.keep(numbers[50..60].to_vec()).unwrap();
         assert!(storage.has_spilled());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         let mut buffer = Vec::new();
@@ -130,6 +130,6 @@ mod tests {
         assert_eq!(read, &numbers[3..19_000]);
         assert_eq!(storage.read(&third, 9..10, &mut buffer).unwrap(), [59]);
         storage.release(first);
-        assert!(matches!(storage.keep(&[1; 100]).unwrap(), Kept::Memory(_)));
+        assert!(matches!(storage.keep(vec![1; 100]).unwrap(), Kept::Memory(_)));
     }
 }

@@ -29,14 +29,19 @@ impl<'a> Bytes<'a> {
         Some(taken)
     }
 
-    /// An unsigned LEB128 number.
-    #[inline]
+    /// An unsigned LEB128 number. Those of one and two bytes are nearly all there are.
+    #[inline(always)]
     pub(crate) fn number(&mut self) -> Option<u64> {
         let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
         if *first < 0x80 {
+            self.0 = rest;
             return Some(u64::from(*first));
         }
+        if let Some((second, rest)) = rest.split_first().filter(|(second, _)| **second < 0x80) {
+            self.0 = rest;
+            return Some(u64::from(*first & 0x7f) | u64::from(*second) << 7);
+        }
+        self.0 = rest;
         self.long_number(*first)
     }
 
@@ -88,6 +93,7 @@ impl<'a> Bytes<'a> {
 const RAW: u64 = u64::MAX;
 
 /// Appends an unsigned LEB128 number.
+#[inline]
 pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);

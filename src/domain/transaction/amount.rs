@@ -141,7 +141,11 @@ impl Quantity {
     }
 
     /// `self` times a unit price, rounded half-even to micros; `None` when it does not fit.
+    #[inline]
     pub fn times(self, unit_price: Money) -> Option<Money> {
+        if self == Self::ONE {
+            return Some(unit_price);
+        }
         // Nearly every product fits 64 bits, which divide by a constant without dividing.
         if let Some(product) = self.0.checked_mul(unit_price.0) {
             let rest = product.rem_euclid(1000);
@@ -156,6 +160,7 @@ impl Quantity {
 
     /// `self` times a unit price less the discount; the discount of a return is given back with
     /// it. Zero when it does not fit, which a checked line cannot have.
+    #[inline]
     pub fn line_amount(self, unit_price: Money, discount: Money) -> Money {
         let gross = self.times(unit_price).unwrap_or(Money::ZERO);
         if self.is_return() { gross + discount } else { gross - discount }

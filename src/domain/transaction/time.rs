@@ -21,6 +21,7 @@ impl Timestamp {
     pub const MAX: Self = Self(253_402_000_000_000_000);
 
     /// `micros` since the epoch, held within [`Timestamp::MIN`] and [`Timestamp::MAX`].
+    #[inline]
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(Self::MIN.0, Self::MAX.0))
     }
@@ -161,6 +162,7 @@ impl ShopClock {
     }
 
     /// What the shop's wall clock shows at `instant`.
+    #[inline]
     pub fn local(&self, instant: Timestamp) -> LocalTime {
         let offset = self.offsets.at(instant.micros());
         let offset = offset.unwrap_or_else(|| micros_of(self.zone.to_offset(instant.jiff())));
@@ -237,6 +239,7 @@ impl Offsets {
     }
 
     /// The offset at an instant; `None` outside the table.
+    #[inline]
     fn at(&self, micros: i64) -> Option<i64> {
         let stretch = usize::try_from(micros >> STRETCH_BITS).ok()?;
         let first = *self.stretches.get(stretch)? as usize;

@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use patron::model::forecasting::{Member, Method, NoControl, Settings, fit_panel};
+use rayon::prelude::*;
 
 use self::memory::Resident;
 
@@ -111,10 +112,12 @@ fn numbers(line: &str) -> Result<Vec<f64>, Failure> {
 fn answers(series: &[&[f64]], settings: &Settings) -> Result<Vec<Vec<Vec<f64>>>, Failure> {
     let fit = fit_panel(series, settings, &NoControl)?;
     let indices: Vec<usize> = (0..series.len()).collect();
-    let points = indices.iter().map(|index| Ok(vec![fit.point(*index, settings.horizon)?]));
+    let widths = LEVELS.map(|level| fit.widths(&indices, level));
+    let points = indices.par_iter().map(|index| Ok(vec![fit.point(*index, settings.horizon)?]));
     let mut answers = points.collect::<Result<Vec<Vec<Vec<f64>>>, Failure>>()?;
-    for level in LEVELS {
-        for (answer, interval) in answers.iter_mut().zip(fit.intervals(&indices, level)?) {
+    for (level, widths) in LEVELS.into_iter().zip(widths) {
+        for (answer, width) in answers.iter_mut().zip(widths?) {
+            let interval = fit.around(answer.first().ok_or("no forecast")?, &width, level);
             answer.extend([interval.lower, interval.upper]);
         }
     }

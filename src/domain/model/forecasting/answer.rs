@@ -294,11 +294,7 @@ impl SeriesFit {
     fn plain(&self, horizon: usize) -> Vec<f64> {
         let mut paths = vec![0.0; self.members.len() * horizon];
         self.model.paths(horizon, &mut paths);
-        let step = |step: usize| {
-            let values = paths.chunks_exact(horizon).filter_map(|path| path.get(step).copied());
-            combine(values, &self.weights)
-        };
-        (0..horizon).map(step).collect()
+        combine(&paths, horizon, &self.weights)
     }
 
     /// What season and regressors multiply the value of a coming period by.

@@ -29,7 +29,7 @@ pub(super) struct Surroundings<'a> {
 
 /// A series whose members are fitted.
 pub(super) struct Candidate<'a> {
-    pub(super) prepared: &'a Prepared,
+    pub(super) prepared: &'a Prepared<'a>,
     pub(super) corrections: Option<&'a Corrections>,
     pub(super) members: Vec<Member>,
     pub(super) model: SeriesModel,
@@ -46,7 +46,7 @@ pub(super) struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     /// Fits the series of an index, without the effects that `corrections` knows of.
     pub(super) fn new(
-        prepared: &'a Prepared,
+        prepared: &'a Prepared<'a>,
         index: usize,
         corrections: Option<&'a Corrections>,
         around: Surroundings<'_>,
@@ -58,7 +58,8 @@ impl<'a> Candidate<'a> {
         let plan = Plan { members: &members, season_lengths: &settings.season_lengths };
         let unit = prepared.unit;
         let task = Task { plan: &plan, horizon, series: size, index, unit, elsewhere };
-        let mut values = prepared.values.clone();
+        let mut values = prepared.values();
+        let scale = mean_change(&values, settings.season_length());
         let full = corrections.map(|own| &own.full);
         full.into_iter().for_each(|own| own.clean_past(&mut values, |_| None));
         let mut work = Workspace::default();
@@ -68,11 +69,11 @@ impl<'a> Candidate<'a> {
         let bits = model.paths(horizon, &mut paths);
         let wild = members.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
         let replaced = wild.map(|(_, member)| Fallback::Implausible { member: *member }).collect();
-        values.clone_from(&prepared.values);
+        values.clear();
+        values.extend(prepared.from(0));
         let early = corrections.map(|own| &own.early);
         early.into_iter().for_each(|own| own.clean_past(&mut values, |_| None));
         let backtest = task.backtest(&values, early, &mut work);
-        let scale = mean_change(&prepared.values, settings.season_length());
         // What a series does within half a horizon, its season apart, tells its noise and its
         // wandering together.
         let interval_scale = |count: usize| {
@@ -133,15 +134,11 @@ impl<'a> Candidate<'a> {
         let horizon = settings.horizon;
         let mut combined = Vec::with_capacity(self.backtest.held_out.len() * horizon);
         for (errors, held_out) in self.origins(horizon).zip(&self.backtest.held_out) {
-            let start = self.prepared.values.len() - held_out;
-            let actual = self.prepared.values.iter().skip(start).take(horizon);
-            for (step, actual) in actual.enumerate() {
-                let paths = errors.chunks_exact(horizon);
-                let values = paths.filter_map(|path| path.get(step));
-                let error = combine(values.map(|error| f64::from(*error)), weights);
+            let actual = self.prepared.from(self.prepared.count() - held_out).take(horizon);
+            for (actual, error) in actual.zip(combine(errors, horizon, weights)) {
                 // A forecast below zero would have been given as zero.
                 let clipped = settings.non_negative && actual - error < 0.0;
-                combined.push(if clipped { *actual } else { error } as f32);
+                combined.push(if clipped { actual } else { error } as f32);
             }
         }
         combined

@@ -9,6 +9,7 @@
 //! of the errors from the other origins: neither alone tells calm from nervous series well enough.
 //! The more origins a series has, the less its own errors are drawn to what is typical of all.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Most scores kept for one step: evenly spaced order statistics of all.
@@ -85,42 +86,61 @@ pub(super) struct HalfWidth {
     pub(super) source: IntervalSource,
 }
 
-impl Conformal {
-    /// Scores of all units.
-    pub(super) fn new(units: &[Unit], horizon: usize) -> Self {
-        Self::without(units, horizon, None)
-    }
+/// All scores of some units by step, ascending, with the origin of each, counted from the latest.
+#[derive(Debug)]
+pub(super) struct Scores {
+    typical: f64,
+    steps: Vec<Vec<(f32, u32)>>,
+}
 
-    /// Scores of all units, but not from one origin (counted from the latest).
-    fn without(units: &[Unit], horizon: usize, origin: Option<usize>) -> Self {
+impl Scores {
+    pub(super) fn of(units: &[Unit], horizon: usize) -> Self {
         let moving = units.iter().filter(|unit| unit.scale > 0.0);
         let tested = moving.filter(|unit| !unit.origins.is_empty());
         let mut ratios: Vec<f64> = tested.map(|unit| unit.own(None).0 / unit.scale).collect();
-        ratios.sort_by(f64::total_cmp);
+        ratios.sort_unstable_by(f64::total_cmp);
         let typical = ratios.get(ratios.len() / 2).copied().filter(|ratio| *ratio > 0.0);
-        let mut own = Self { typical: typical.unwrap_or(1.0), scores: vec![Vec::new(); horizon] };
-        for unit in units {
-            for (index, past) in unit.origins.iter().enumerate() {
-                if past.scale <= 0.0 || Some(unit.origins.len() - 1 - index) == origin {
-                    continue;
-                }
-                let spread = unit.spread(past.scale, own.typical, Some(index));
-                for (scores, error) in own.scores.iter_mut().zip(&past.errors) {
-                    scores.push((error.abs() / spread) as f32);
-                }
-            }
-        }
-        for scores in &mut own.scores {
-            scores.sort_by(f32::total_cmp);
-            if scores.len() > KEPT {
-                let last = scores.len() - 1;
-                let ranks = (0..KEPT).map(|rank| rank * last / (KEPT - 1));
-                *scores = ranks.filter_map(|rank| scores.get(rank).copied()).collect();
-            }
-        }
-        own
+        let typical = typical.unwrap_or(1.0);
+        // Each origin with its spread and how many lie after it.
+        let origins = units.par_iter().flat_map_iter(|unit| {
+            let origins = unit.origins.iter().enumerate();
+            let usable = origins.filter(|(_, past)| past.scale > 0.0);
+            usable.map(move |(index, past)| {
+                let spread = unit.spread(past.scale, typical, Some(index));
+                (past, spread, (unit.origins.len() - 1 - index) as u32)
+            })
+        });
+        let origins: Vec<(&Origin, f64, u32)> = origins.collect();
+        let of_step = |step: usize| {
+            let mut scores = Vec::with_capacity(origins.len());
+            scores.extend(origins.iter().filter_map(|(past, spread, after)| {
+                past.errors.get(step).map(|error| ((error.abs() / spread) as f32, *after))
+            }));
+            scores.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+            scores
+        };
+        let steps = (0..horizon).into_par_iter().map(of_step).collect();
+        Self { typical, steps }
     }
 
+    /// Those of all origins but one.
+    pub(super) fn without(&self, origin: Option<usize>) -> Conformal {
+        let kept = |scores: &Vec<(f32, u32)>| {
+            let others = scores.iter().filter(|(_, after)| Some(*after as usize) != origin);
+            let mut own = Vec::with_capacity(scores.len());
+            own.extend(others.map(|(score, _)| *score));
+            if own.len() <= KEPT {
+                return own;
+            }
+            let last = own.len() - 1;
+            let ranks = (0..KEPT).map(|rank| rank * last / (KEPT - 1));
+            ranks.filter_map(|rank| own.get(rank).copied()).collect()
+        };
+        Conformal { typical: self.typical, scores: self.steps.iter().map(kept).collect() }
+    }
+}
+
+impl Conformal {
     /// The spread of a unit's errors to come.
     pub(super) fn spread(&self, unit: &Unit) -> f64 {
         if unit.scale > 0.0 { unit.spread(unit.scale, self.typical, None) } else { 0.0 }
@@ -136,19 +156,19 @@ impl Conformal {
         let mut floor = 0.0_f64;
         for radius in 1..=self.scores.len() {
             let window = self.window(step, radius);
+            let count: usize = window.iter().map(Vec::len).sum();
             let widest = radius == self.scores.len();
-            if window.len() < if widest { ENOUGH } else { WANTED } {
+            if count < if widest { ENOUGH } else { WANTED } {
                 continue;
             }
-            let rank = ((window.len() + 1) as f64 * level).ceil() as usize;
-            if let Some(score) = window.get(rank.saturating_sub(1)) {
-                let score = f64::from(*score).max(floor);
+            let rank = ((count + 1) as f64 * level).ceil() as usize;
+            if rank <= count {
+                let score = ranked(window, count, rank).max(floor);
                 return HalfWidth { score, source: IntervalSource::Conformal };
             }
-            let largest = window.last().copied().map_or(0.0, f64::from);
-            floor = floor.max(largest);
+            floor = ranked(window, count, count).max(floor);
             if widest {
-                let supported = window.len() as f64 / (window.len() + 1) as f64;
+                let supported = count as f64 / (count + 1) as f64;
                 let growth = normal_half_width(level) / normal_half_width(supported);
                 let score = floor * growth.max(1.0);
                 return HalfWidth { score, source: IntervalSource::Extrapolated };
@@ -161,39 +181,81 @@ impl Conformal {
         HalfWidth { score: score.max(floor), source: IntervalSource::Formula }
     }
 
-    fn window(&self, step: usize, radius: usize) -> Vec<f32> {
+    /// The scores of a step and of those around it.
+    fn window(&self, step: usize, radius: usize) -> &[Vec<f32>] {
         let end = (step + radius + 1).min(self.scores.len());
-        let mut joined =
-            self.scores.get(step.saturating_sub(radius)..end).unwrap_or_default().concat();
-        joined.sort_by(f32::total_cmp);
-        joined
+        self.scores.get(step.saturating_sub(radius)..end).unwrap_or_default()
     }
 }
 
-/// Share of held-back values within intervals of `level` whose scores came from the other origins
-/// only; `None` when no unit has two origins.
-pub(super) fn observed_coverage(units: &[Unit], horizon: usize, level: f64) -> Option<f64> {
-    let most = units.iter().map(|unit| unit.origins.len()).max().unwrap_or(0);
-    if most < 2 {
-        return None;
-    }
-    let (mut inside, mut all) = (0_u64, 0_u64);
-    for origin in 0..most {
-        let others = Conformal::without(units, horizon, Some(origin));
-        let widths = others.half_widths(level);
-        for unit in units {
-            let Some(index) = unit.origins.len().checked_sub(origin + 1) else { continue };
-            let Some(past) = unit.origins.get(index).filter(|past| past.scale > 0.0) else {
-                continue;
-            };
-            let spread = unit.spread(past.scale, others.typical, Some(index));
-            for (error, width) in past.errors.iter().zip(&widths) {
-                all += 1;
-                inside += u64::from(error.abs() <= width.score * spread);
+/// The score of a rank, 1 for the smallest, among several ascending lists of `count` together. Ranks
+/// that are asked for are high, so it is counted from above.
+fn ranked(lists: &[Vec<f32>], count: usize, rank: usize) -> f64 {
+    let mut left: Vec<&[f32]> = lists.iter().map(Vec::as_slice).collect();
+    let mut found = 0.0;
+    for _ in rank..=count {
+        let mut largest: Option<(f32, &mut &[f32])> = None;
+        for list in &mut left {
+            if let Some(last) = list
+                .last()
+                .copied()
+                .filter(|last| largest.as_ref().is_none_or(|own| last.total_cmp(&own.0).is_gt()))
+            {
+                largest = Some((last, list));
             }
         }
+        let Some((score, list)) = largest else { break };
+        found = score;
+        *list = list.split_last().map_or(&[], |(_, rest)| rest);
     }
-    (all > 0).then(|| inside as f64 / all as f64)
+    f64::from(found)
+}
+
+/// Share of held-back values within the intervals of each level whose scores came from the other
+/// origins only; `None` when no unit has two origins.
+pub(super) fn observed_coverage<const L: usize>(
+    scores: &Scores,
+    units: &[Unit],
+    levels: [f64; L],
+) -> [Option<f64>; L] {
+    let most = units.iter().map(|unit| unit.origins.len()).max().unwrap_or(0);
+    if most < 2 {
+        return [None; L];
+    }
+    let origins = (0..most).into_par_iter().map(|origin| held(scores, units, levels, origin));
+    let held: Vec<([u64; L], u64)> = origins.collect();
+    let all: u64 = held.iter().map(|(_, all)| all).sum();
+    std::array::from_fn(|at| {
+        let inside: u64 = held.iter().filter_map(|(inside, _)| inside.get(at)).sum();
+        (all > 0).then(|| inside as f64 / all as f64)
+    })
+}
+
+/// How many values after one origin (counted from the latest) lie within the intervals of each
+/// level, and how many there are.
+fn held<const L: usize>(
+    scores: &Scores,
+    units: &[Unit],
+    levels: [f64; L],
+    origin: usize,
+) -> ([u64; L], u64) {
+    let others = scores.without(Some(origin));
+    let widths = levels.map(|level| others.half_widths(level));
+    let (mut inside, mut all) = ([0; L], 0);
+    for unit in units {
+        let Some(index) = unit.origins.len().checked_sub(origin + 1) else { continue };
+        let Some(past) = unit.origins.get(index).filter(|past| past.scale > 0.0) else {
+            continue;
+        };
+        let spread = unit.spread(past.scale, others.typical, Some(index));
+        all += past.errors.len().min(scores.steps.len()) as u64;
+        for (inside, widths) in inside.iter_mut().zip(&widths) {
+            let pairs = past.errors.iter().zip(widths);
+            *inside +=
+                pairs.filter(|(error, width)| error.abs() <= width.score * spread).count() as u64;
+        }
+    }
+    (inside, all)
 }
 
 /// How many standard deviations a normal variable stays within with probability `level`, up to
@@ -238,7 +300,7 @@ mod tests {
         let mut known = units(400, 4, 6);
         // The latest origin is what is forecast.
         let coming: Vec<Origin> = known.iter_mut().filter_map(|u| u.origins.pop()).collect();
-        let conformal = Conformal::new(&known, 6);
+        let conformal = Scores::of(&known, 6).without(None);
         for level in [0.5, 0.8, 0.95, 0.99] {
             let widths = conformal.half_widths(level);
             let mut inside = 0;
@@ -251,7 +313,8 @@ mod tests {
             let share = inside as f64 / 2400.0;
             assert!((share - level).abs() < 0.02, "{level}: {share}");
             assert!(widths.iter().all(|width| width.source == IntervalSource::Conformal));
-            let observed = observed_coverage(&known, 6, level).unwrap();
+            let [observed] =
+                observed_coverage(&Scores::of(&known, 6), &known, [level]).map(Option::unwrap);
             assert!((observed - level).abs() < 0.02, "{level}: {observed}");
         }
     }
@@ -259,7 +322,7 @@ mod tests {
     #[test]
     fn half_widths_rise_with_the_level_whatever_the_source() {
         for (count, origins) in [(400, 3), (20, 3), (1, 5), (1, 3), (0, 0)] {
-            let conformal = Conformal::new(&units(count, origins, 8), 8);
+            let conformal = Scores::of(&units(count, origins, 8), 8).without(None);
             let mut before = vec![0.0; 8];
             for permille in (500..=990).step_by(5) {
                 let widths = conformal.half_widths(f64::from(permille) / 1000.0);
@@ -276,12 +339,14 @@ mod tests {
 
     #[test]
     fn too_few_scores_for_a_level_are_said_to_be() {
-        let source =
-            |count, level| Conformal::new(&units(count, 5, 8), 8).half_widths(level)[0].source;
+        let source = |count, level| {
+            Scores::of(&units(count, 5, 8), 8).without(None).half_widths(level)[0].source
+        };
         assert_eq!(source(1, 0.95), IntervalSource::Conformal);
         assert_eq!(source(1, 0.99), IntervalSource::Extrapolated);
         assert_eq!(source(0, 0.5), IntervalSource::Formula);
-        assert_eq!(observed_coverage(&units(9, 1, 8), 8, 0.8), None);
+        let single = units(9, 1, 8);
+        assert_eq!(observed_coverage(&Scores::of(&single, 8), &single, [0.8]), [None]);
     }
 
     #[test]

@@ -129,15 +129,15 @@ impl Corrections {
 /// The corrections of every series. `size` is the number of series as [`held_out`] takes it.
 pub(super) fn corrections(
     regressors: &Regressors,
-    prepared: &[Prepared],
+    prepared: &[Prepared<'_>],
     settings: &Settings,
     size: usize,
 ) -> Vec<Corrections> {
-    let known = |(index, one): (usize, &Prepared)| {
-        let held_out = held_out(one.values.len(), settings.horizon, &settings.season_lengths, size);
-        let early = one.values.len() - held_out.first().copied().unwrap_or_default();
+    let known = |(index, one): (usize, &Prepared<'_>)| {
+        let held_out = held_out(one.count(), settings.horizon, &settings.season_lengths, size);
+        let early = one.count() - held_out.first().copied().unwrap_or_default();
         let rows = regressors.rows(index, one.skipped);
-        let full = Learned::new(regressors, one, rows, one.values.len(), settings);
+        let full = Learned::new(regressors, one, rows, one.count(), settings);
         let early = Learned::new(regressors, one, rows, early, settings);
         (early, full)
     };
@@ -149,7 +149,7 @@ pub(super) fn corrections(
         priors(&all, &set)
     };
     let (early_priors, full_priors) = (of_all(&early), of_all(&full));
-    let finish = |(index, one): (usize, &Prepared)| {
+    let finish = |(index, one): (usize, &Prepared<'_>)| {
         let rows = regressors.rows(index, one.skipped);
         let season = settings.season_length();
         let (early, _) = early.get(index)?.correction(&early_priors, rows, one, season);
@@ -160,7 +160,7 @@ pub(super) fn corrections(
             absent: regressors.absent(index),
             priors: &full_priors,
             unit: one.unit,
-            values: &one.values,
+            values: &one.values(),
             rows,
             movements: &full.movements,
             evidence: full.evidence.as_ref(),
@@ -188,17 +188,17 @@ struct Learned {
 impl Learned {
     fn new(
         regressors: &Regressors,
-        one: &Prepared,
+        one: &Prepared<'_>,
         rows: &[f64],
         count: usize,
         settings: &Settings,
     ) -> Self {
         let width = regressors.columns().len();
         let movements = Movement::of(regressors, rows, count);
-        let values = one.values.get(..count).unwrap_or_default();
+        let values: Vec<f64> = one.from(0).take(count).collect();
         let past = rows.get(..count * width).unwrap_or_default();
         let moved: Vec<f64> = moved(past, &movements);
-        let evidence = evidence(values, &moved, width, &settings.season_lengths);
+        let evidence = evidence(&values, &moved, width, &settings.season_lengths);
         Self { movements, evidence }
     }
 
@@ -206,11 +206,11 @@ impl Learned {
         &self,
         priors: &[Prior],
         rows: &[f64],
-        one: &Prepared,
+        one: &Prepared<'_>,
         season: usize,
     ) -> (Correction, Option<Posterior>) {
         let posterior = self.evidence.as_ref().and_then(|evidence| evidence.posterior(priors));
-        let form = self.evidence.as_ref().map_or_else(|| Form::of(&one.values), |own| own.form);
+        let form = self.evidence.as_ref().map_or_else(|| Form::of(&one.values()), |own| own.form);
         let means: Vec<f64> = match &posterior {
             Some(posterior) => posterior.means.clone(),
             // Too short to tell: what the other series tell, if they do.

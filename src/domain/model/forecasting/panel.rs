@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boosting::PooledBoosting;
 use super::candidate::{Candidate, Surroundings};
-use super::conformal::{Conformal, Origin, Unit, observed_coverage};
+use super::conformal::{Conformal, Origin, Scores, Unit, observed_coverage};
 use super::correction::{Correction, Corrections, corrections};
 use super::effects::Effect;
 use super::fallback::Fallback;
@@ -121,11 +121,11 @@ pub fn fit_panel_from(
     elsewhere.extend(external.map(|own| (Member::External, own)));
     let size = if elsewhere.is_empty() { series.len() } else { usize::MAX };
     let around = Surroundings { settings, size, elsewhere: &elsewhere };
-    let prepared = series.iter().enumerate().map(|(index, values)| {
+    for (index, values) in series.iter().enumerate() {
         check_finite(index, values)?;
-        Ok(Prepared::new(values, settings))
-    });
-    let prepared: Vec<Prepared> = prepared.collect::<Result<_, ForecastError>>()?;
+    }
+    let prepared: Vec<Prepared<'_>> =
+        series.par_iter().map(|values| Prepared::new(values, settings)).collect();
     let rounds = if regressors.is_some() { 2 } else { 1 };
     let watch = Watch { control, done: Mutex::new(0), of: rounds * series.len() };
     let plain = weigh(watch.fit(&prepared, None, around)?, settings);
@@ -147,11 +147,11 @@ struct Watch<'a> {
 impl Watch<'_> {
     fn fit<'a>(
         &self,
-        prepared: &'a [Prepared],
+        prepared: &'a [Prepared<'a>],
         corrections: Option<&'a [Corrections]>,
         around: Surroundings<'_>,
     ) -> Result<Vec<Candidate<'a>>, ForecastError> {
-        let fit = |(index, one): (usize, &'a Prepared)| {
+        let fit = |(index, one): (usize, &'a Prepared<'a>)| {
             if self.control.is_cancelled() {
                 return Err(ForecastError::Cancelled);
             }
@@ -171,22 +171,21 @@ impl Watch<'_> {
 /// Conformal scores, and what is kept of every series.
 fn finish(weighed: Vec<Weighed<'_>>, corrections: &[Corrections], settings: &Settings) -> PanelFit {
     let horizon = settings.horizon;
-    let units: Vec<Unit> = weighed.iter().map(|one| unit(one, horizon)).collect();
-    let mut series: Vec<SeriesFit> = weighed.into_iter().map(|one| keep(one, horizon)).collect();
+    let (units, mut series): (Vec<Unit>, Vec<SeriesFit>) =
+        weighed.into_par_iter().map(|one| (unit(&one, horizon), keep(one, horizon))).unzip();
     for (one, corrections) in series.iter_mut().zip(corrections) {
         one.effects.clone_from(&corrections.effects);
         if one.correction.is_none() && !corrections.is_neutral() {
             one.fallbacks.push(Fallback::RegressorsLeftOut);
         }
     }
-    let conformal = Conformal::new(&units, horizon);
+    let scores = Scores::of(&units, horizon);
+    let conformal = scores.without(None);
     for (one, unit) in series.iter_mut().zip(&units) {
         one.spread = conformal.spread(unit);
     }
-    let calibration = Calibration {
-        at_80: observed_coverage(&units, horizon, 0.8),
-        at_95: observed_coverage(&units, horizon, 0.95),
-    };
+    let [at_80, at_95] = observed_coverage(&scores, &units, [0.8, 0.95]);
+    let calibration = Calibration { at_80, at_95 };
     PanelFit { settings: settings.clone(), series, conformal, calibration }
 }
 
@@ -196,7 +195,7 @@ fn unit(weighed: &Weighed<'_>, horizon: usize) -> Unit {
     let one = &weighed.candidate;
     let origins = weighed.errors.chunks_exact(horizon).zip(&one.backtest.held_out);
     let origins = origins.zip(&one.origin_scales).map(|((errors, held_out), scale)| {
-        let first = one.prepared.values.len() - held_out;
+        let first = one.prepared.count() - held_out;
         let steps = errors.iter().enumerate();
         let over = steps.map(|(step, error)| {
             let season = one.model.seasons.factor(step as i64 - *held_out as i64);
@@ -226,7 +225,7 @@ fn keep(weighed: Weighed<'_>, horizon: usize) -> SeriesFit {
     mase.push(own);
     let correction = one.corrections.map(|own| {
         let mut coming = own.full.clone();
-        coming.advance(one.prepared.values.len());
+        coming.advance(one.prepared.count());
         coming
     });
     SeriesFit {

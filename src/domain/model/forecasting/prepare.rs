@@ -56,8 +56,9 @@ impl Kind {
 
 /// A series as models get it.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) values: Vec<f64>,
+pub(super) struct Prepared<'a> {
+    /// The values since the first sale, in the caller's unit.
+    given: &'a [f64],
     /// Zeros before the first value that are left out.
     pub(super) skipped: usize,
     /// What the values were divided by, a power of two.
@@ -66,8 +67,8 @@ pub(super) struct Prepared {
     pub(super) fallbacks: Vec<Fallback>,
 }
 
-impl Prepared {
-    pub(super) fn new(given: &[f64], settings: &Settings) -> Self {
+impl<'a> Prepared<'a> {
+    pub(super) fn new(given: &'a [f64], settings: &Settings) -> Self {
         let mut fallbacks = Vec::new();
         let values = since_first_sale(given);
         let count = values.len();
@@ -99,8 +100,22 @@ impl Prepared {
         }
         let unit = unit(values);
         let skipped = given.len() - count;
-        let values = values.iter().map(|value| value / unit).collect();
-        Self { values, skipped, unit, kind, fallbacks }
+        Self { given: values, skipped, unit, kind, fallbacks }
+    }
+
+    /// How many values there are.
+    pub(super) fn count(&self) -> usize {
+        self.given.len()
+    }
+
+    /// The values from one on, over the unit.
+    pub(super) fn from(&self, first: usize) -> impl Iterator<Item = f64> {
+        self.given.iter().skip(first).map(|value| value / self.unit)
+    }
+
+    /// The values over the unit. They are not kept: a panel is too large to have twice.
+    pub(super) fn values(&self) -> Vec<f64> {
+        self.from(0).collect()
     }
 }
 
@@ -121,7 +136,7 @@ fn unit(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    fn prepared(values: &[f64]) -> Prepared {
+    fn prepared(values: &[f64]) -> Prepared<'_> {
         let settings = Settings {
             horizon: 3,
             season_lengths: vec![4],
@@ -134,11 +149,11 @@ mod tests {
     #[test]
     fn leading_zeros_are_not_yet_sold() {
         let found = prepared(&[0.0, 0.0, 3.0, 0.0]);
-        assert_eq!((found.values.as_slice(), found.unit), ([1.5, 0.0].as_slice(), 2.0));
+        assert_eq!((found.values(), found.unit), (vec![1.5, 0.0], 2.0));
         let few = Fallback::FewValues { found: 2 };
         assert_eq!(found.fallbacks, [Fallback::NotYetSold { periods: 2 }, few]);
         assert_eq!(prepared(&[0.0; 9]).fallbacks, [Fallback::NothingSold, Fallback::Intermittent]);
-        assert!(prepared(&[]).values.is_empty());
+        assert_eq!(prepared(&[]).count(), 0);
     }
 
     #[test]
@@ -158,9 +173,10 @@ mod tests {
     #[test]
     fn extreme_values_become_unit_size() {
         for largest in [5e-324, 1e-300, 1e-12, 1.0, 1e12, f64::MAX] {
-            let found = prepared(&[largest, -largest / 2.0]);
-            assert!(found.values.iter().all(|v| v.is_finite() && v.abs() < 2e8), "{largest}");
-            assert_eq!(found.values[0] * found.unit, largest);
+            let values = [largest, -largest / 2.0];
+            let found = prepared(&values);
+            assert!(found.from(0).all(|v| v.is_finite() && v.abs() < 2e8), "{largest}");
+            assert_eq!(found.values()[0] * found.unit, largest);
         }
     }
 }

@@ -11,6 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::seasonal::dot;
+
 const CRITICAL: f64 = 1.645;
 /// A seasonal factor below this one would blow up what it divides.
 const SMALLEST_FACTOR: f64 = 0.01;
@@ -126,7 +128,7 @@ impl Season {
     }
 }
 
-/// The indices of every past period and of the next cycle, by position of the season.
+/// The indices of every past period, and of the next cycle by position of the season.
 #[derive(Debug)]
 struct Shape {
     form: Form,
@@ -138,45 +140,23 @@ impl Shape {
     /// Twice: the second time the trend comes from values without season, whose mean needs no whole
     /// cycle and so reaches both ends.
     fn of(values: &[f64], length: usize, form: Form) -> Self {
-        let half = length / 2;
+        let first = length / 2;
+        let over = |values: &[f64], trend: &[f64]| -> Vec<f64> {
+            values.iter().zip(trend).map(|(value, trend)| form.take(*value, *trend)).collect()
+        };
         let trend = centred_mean(values, length);
-        let mut detrended = vec![None; values.len()];
-        for ((cell, value), trend) in detrended.iter_mut().zip(values).skip(half).zip(&trend) {
-            *cell = Some(form.take(*value, *trend));
-        }
-        let first = Self::smooth(&detrended, length, form);
-        let indices = values.iter().zip(&first.past);
-        let adjusted: Vec<f64> = indices.map(|(value, index)| form.take(*value, *index)).collect();
-        let trend = shrinking_mean(&adjusted, half);
-        for ((cell, value), trend) in detrended.iter_mut().zip(values).zip(&trend) {
-            *cell = Some(form.take(*value, *trend));
-        }
-        Self::smooth(&detrended, length, form)
+        let detrended = over(values.get(first..).unwrap_or_default(), &trend);
+        let shape =
+            Self::smooth(&Detrended { first, of: values.len(), known: detrended }, length, form);
+        let trend = shrinking_mean(&over(values, &shape.past), first);
+        let detrended = over(values, &trend);
+        Self::smooth(&Detrended { first: 0, of: values.len(), known: detrended }, length, form)
     }
 
-    fn smooth(detrended: &[Option<f64>], length: usize, form: Form) -> Self {
-        let rate = best_rate(detrended, length);
+    fn smooth(detrended: &Detrended, length: usize, form: Form) -> Self {
+        let rate = best_rate(&detrended.known, length);
         let keep = 1.0 - rate;
-        let mut past = vec![0.0; detrended.len()];
-        let mut next = Vec::with_capacity(length);
-        let mut forward = Vec::with_capacity(detrended.len() / length + 1);
-        for position in 0..length {
-            let values = detrended.iter().skip(position).step_by(length);
-            let mut seen = Discounted::default();
-            forward.clear();
-            for value in values.clone() {
-                seen.add(*value, keep);
-                forward.push(seen);
-            }
-            next.push(seen.mean());
-            let mut later = Discounted::default();
-            let cells = past.iter_mut().skip(position).step_by(length);
-            for ((cell, value), earlier) in cells.zip(values).zip(&forward).rev() {
-                *cell = (earlier.sum + later.sum * keep) / (earlier.weight + later.weight * keep);
-                later.add(*value, keep);
-            }
-        }
-        let mut shape = Self { form, past, next };
+        let mut shape = detrended.smoothed(length, form, keep);
         shape.normalise(length);
         shape.shrink(detrended, length, keep);
         shape
@@ -184,8 +164,7 @@ impl Shape {
 
     /// Indices of a whole cycle around each period leave its mean alone.
     fn normalise(&mut self, length: usize) {
-        let around = self.past.windows(length);
-        let means: Vec<f64> = around.map(mean).collect();
+        let means = running_means(&self.past, length);
         let last = means.len().saturating_sub(1);
         for (t, index) in self.past.iter_mut().enumerate() {
             let cycle = t.saturating_sub(length / 2).min(last);
@@ -199,11 +178,11 @@ impl Shape {
 
     /// James and Stein's estimator over the positions, with the variance of an index from what it
     /// leaves unexplained over the number of cycles that it effectively averages.
-    fn shrink(&mut self, detrended: &[Option<f64>], length: usize, keep: f64) {
-        let pairs = detrended.iter().zip(&self.past);
-        let errors = pairs.filter_map(|(value, index)| value.map(|value| (value - index).powi(2)));
-        let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), e| (sum + e, count + 1.0));
-        let length = length as f64;
+    fn shrink(&mut self, detrended: &Detrended, length: usize, keep: f64) {
+        let past = self.past.get(detrended.first..).unwrap_or_default();
+        let errors = detrended.known.iter().zip(past).map(|(value, index)| (value - index).powi(2));
+        let sum: f64 = errors.sum();
+        let (count, length) = (detrended.known.len() as f64, length as f64);
         let variance = sum / (count - length).max(1.0);
         let cycles = count / length;
         let cycles = if keep < 1.0 { cycles.min((1.0 + keep) / (1.0 - keep)) } else { cycles };
@@ -217,39 +196,91 @@ impl Shape {
     }
 }
 
-/// An exponentially weighted sum and its weight.
-#[derive(Clone, Copy, Debug, Default)]
-struct Discounted {
-    sum: f64,
-    weight: f64,
+/// Values without their trend, where there is one: at least one whole cycle.
+#[derive(Debug)]
+struct Detrended {
+    /// The period of the first one.
+    first: usize,
+    /// How many periods there are, with those before and after.
+    of: usize,
+    known: Vec<f64>,
 }
 
-impl Discounted {
-    fn add(&mut self, value: Option<f64>, keep: f64) {
-        self.sum = self.sum * keep + value.unwrap_or_default();
-        self.weight = self.weight * keep + f64::from(u8::from(value.is_some()));
+impl Detrended {
+    /// For every period the discounted mean over the same position of all cycles, in both
+    /// directions, and for the next cycle over those before it. Periods without a value have the
+    /// mean of the nearest one with a value.
+    fn smoothed(&self, length: usize, form: Form, keep: f64) -> Shape {
+        let weights = weights(self.known.len() / length + 1, keep);
+        let weight = |seen: usize| weights.get(seen).copied().unwrap_or(1.0);
+        // Sums up to each value, its own included.
+        let mut past = Vec::with_capacity(self.of);
+        past.resize(self.first, 0.0);
+        let mut sums = vec![0.0; length];
+        for cycle in self.known.chunks(length) {
+            for (sum, value) in sums.iter_mut().zip(cycle) {
+                *sum = *sum * keep + value;
+            }
+            past.extend(sums.iter().take(cycle.len()));
+        }
+        let (cycles, rest) = (self.known.len() / length, self.known.len() % length);
+        let seen = |place: usize| if place < rest { cycles + 1 } else { cycles };
+        let means = sums.iter().enumerate().map(|(place, sum)| sum / weight(seen(place)));
+        // From the position of the first value to the first position.
+        let mut next: Vec<f64> = means.collect();
+        next.rotate_right(self.first % length);
+        // What comes later, value by value, joins them.
+        sums.fill(0.0);
+        let known = past.get_mut(self.first..).unwrap_or_default();
+        let pairs = known.chunks_mut(length).zip(self.known.chunks(length));
+        for (number, (own, values)) in pairs.enumerate().rev() {
+            let earlier = weight(number + 1);
+            let (last, later) =
+                (weight(cycles.saturating_sub(number)), weight(cycles.saturating_sub(number + 1)));
+            let (long, short) = (1.0 / (earlier + last * keep), 1.0 / (earlier + later * keep));
+            let parts = own.iter_mut().zip(values).zip(&mut sums).enumerate();
+            for (place, ((own, value), sum)) in parts {
+                let inverse = if place < rest { long } else { short };
+                *own = (*own + *sum * keep) * inverse;
+                *sum = *sum * keep + value;
+            }
+        }
+        for (t, own) in past.iter_mut().take(self.first).enumerate() {
+            let place = (length - (self.first - t) % length) % length;
+            *own = sums.get(place).copied().unwrap_or_default() / weight(seen(place));
+        }
+        let tail = next.iter().cycle().skip(past.len() % length);
+        past.extend(tail.take(self.of - past.len()));
+        Shape { form, past, next }
     }
+}
 
-    fn mean(&self) -> f64 {
-        self.sum / self.weight
-    }
+/// The weight of so many values in a discounted sum.
+fn weights(most: usize, keep: f64) -> Vec<f64> {
+    let weights = std::iter::successors(Some(0.0), |weight| Some(weight * keep + 1.0));
+    weights.take(most + 1).collect()
 }
 
 /// The rate whose indices forecast the detrended values of the next cycle with the smallest squared
 /// error.
-fn best_rate(detrended: &[Option<f64>], length: usize) -> f64 {
+fn best_rate(detrended: &[f64], length: usize) -> f64 {
     let mut best = (f64::INFINITY, 0.0);
+    let (mut sums, mut errors) = (vec![0.0; length], vec![0.0; length]);
     for rate in RATES {
-        let mut error = 0.0;
-        for position in 0..length {
-            let mut seen = Discounted::default();
-            for value in detrended.iter().skip(position).step_by(length) {
-                if let Some(value) = value.filter(|_| seen.weight > 0.0) {
-                    error += (value - seen.mean()).powi(2);
-                }
-                seen.add(*value, 1.0 - rate);
+        let keep = 1.0 - rate;
+        sums.fill(0.0);
+        errors.fill(0.0);
+        let weights = weights(detrended.len() / length, keep);
+        for (cycle, weight) in detrended.chunks(length).zip(weights) {
+            // The first cycle is forecast by nothing.
+            let (inverse, counts) = if weight > 0.0 { (1.0 / weight, 1.0) } else { (0.0, 0.0) };
+            for ((value, sum), error) in cycle.iter().zip(&mut sums).zip(&mut errors) {
+                let miss: f64 = value - *sum * inverse;
+                *error += counts * miss * miss;
+                *sum = *sum * keep + value;
             }
         }
+        let error = errors.iter().sum();
         if error < best.0 {
             best = (error, rate);
         }
@@ -265,10 +296,7 @@ fn is_seasonal(values: &[f64], length: usize) -> bool {
     if variance <= 0.0 {
         return false;
     }
-    let correlation = |lag: usize| {
-        let later = centred.get(lag..).unwrap_or_default();
-        later.iter().zip(&centred).map(|(a, b)| a * b).sum::<f64>() / variance
-    };
+    let correlation = |lag: usize| dot(centred.get(lag..).unwrap_or_default(), &centred) / variance;
     let before: f64 = (1..length).map(|lag| correlation(lag).powi(2)).sum();
     let error = ((1.0 + 2.0 * before) / values.len() as f64).sqrt();
     correlation(length).abs() > CRITICAL * error
@@ -281,23 +309,35 @@ fn mean(values: &[f64]) -> f64 {
 /// Mean over one season around each value, from `length / 2` to as much before the end. An even
 /// season takes half of both outermost values.
 pub(super) fn centred_mean(values: &[f64], length: usize) -> Vec<f64> {
-    let width = 2 * (length / 2) + 1;
-    let means = values.windows(width).map(|around| {
-        let sum: f64 = around.iter().sum();
-        let ends = around.first().into_iter().chain(around.last()).sum::<f64>() / 2.0;
-        (sum - if length.is_multiple_of(2) { ends } else { 0.0 }) / length as f64
-    });
-    means.collect()
+    let half = length / 2;
+    let whole = running_means(values, length);
+    if length % 2 == 1 {
+        return whole;
+    }
+    let later = values.iter().skip(2 * half).zip(values);
+    let means = whole.iter().zip(later);
+    means.map(|(mean, (last, first))| mean + (last - first) / (2 * length) as f64).collect()
 }
 
 /// Mean of up to `half` values on either side, as many on both; fewer towards the ends.
 pub(super) fn shrinking_mean(values: &[f64], half: usize) -> Vec<f64> {
     let last = values.len().saturating_sub(1);
-    let means = (0..values.len()).map(|t| {
-        let reach = half.min(t).min(last - t);
-        mean(values.get(t - reach..=t + reach).unwrap_or_default())
-    });
-    means.collect()
+    let half = half.min(last / 2);
+    let start = (0..half).map(|t| mean(values.get(..2 * t + 1).unwrap_or_default()));
+    let end = (0..half).rev().map(|t| mean(values.get(last - 2 * t..).unwrap_or_default()));
+    start.chain(running_means(values, 2 * half + 1)).chain(end).collect()
+}
+
+/// The mean of each so many values that follow one another.
+fn running_means(values: &[f64], count: usize) -> Vec<f64> {
+    let mut means = vec![0.0; (values.len() + 1).saturating_sub(count)];
+    for first in 0..count {
+        for (sum, value) in means.iter_mut().zip(values.get(first..).unwrap_or_default()) {
+            *sum += value;
+        }
+    }
+    means.iter_mut().for_each(|sum| *sum /= count as f64);
+    means
 }
 
 #[cfg(test)]

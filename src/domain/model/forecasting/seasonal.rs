@@ -109,7 +109,7 @@ impl SeasonalSmoothing {
     }
 }
 
-/// Sum of products, in four independent sums so that it need not wait for each addition.
+/// Sum of products, in eight independent sums so that it need not wait for each addition.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a, b) = if a.len() <= b.len() { (a, b) } else { (b, a) };

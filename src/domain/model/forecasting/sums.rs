@@ -6,7 +6,7 @@
 //! give, the root of the sum of squared spreads.
 
 use super::answer::{Interval, Width};
-use super::conformal::{Conformal, Origin, Unit};
+use super::conformal::{Origin, Scores, Unit};
 use super::panel::{PanelFit, SeriesFit};
 use super::settings::{ForecastError, check_level};
 
@@ -66,7 +66,7 @@ impl PanelFit {
             let singles = (0..self.series.len()).map(|index| self.sum_unit(&[index]));
             units.extend(singles.collect::<Result<Vec<Unit>, _>>()?);
         }
-        let conformal = Conformal::new(&units, horizon);
+        let conformal = Scores::of(&units, horizon).without(None);
         let halves = conformal.half_widths(level);
         let own = units.iter().take(groups.len());
         Ok(own.map(|unit| Width::new(&halves, std::iter::repeat(conformal.spread(unit)))).collect())

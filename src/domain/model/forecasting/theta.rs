@@ -18,7 +18,7 @@ mod pass;
 
 use serde::{Deserialize, Serialize};
 
-use self::pass::Pass;
+use self::pass::{Pass, Solution};
 
 const ALPHA: (f64, f64) = (0.05, 0.99);
 /// Alphas that are tried together.
@@ -26,7 +26,7 @@ const TOGETHER: usize = 8;
 /// Parts of the range whose ends are tried first: three times [`TOGETHER`] ends.
 const GRID: usize = 3 * TOGETHER - 1;
 /// Each leaves two parts in nine of what is left of the range.
-const REFINEMENTS: usize = 5;
+const REFINEMENTS: usize = 4;
 
 /// A fitted model: parameters and the states after the last value.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -47,17 +47,21 @@ impl Theta {
     /// The same with the sum of the squared errors from the third value on.
     pub fn fit_with_error(values: &[f64]) -> (Self, f64) {
         let trends = trends(values);
-        let alpha = search(|alphas| {
-            let pass = Pass::run(values, &trends, *alphas);
-            let mut errors = alphas.map(|alpha| (alpha, f64::INFINITY));
-            for (lane, found) in errors.iter_mut().enumerate() {
-                found.1 = pass.solution(lane).error;
+        let mut best: Option<(f64, Solution, State)> = None;
+        search(|alphas| {
+            let pass = Pass::run(values, &trends, alphas);
+            for (lane, alpha) in alphas.into_iter().enumerate() {
+                let solution = pass.solution(lane);
+                if best.is_none_or(|(_, best, _)| solution.error < best.error) {
+                    best = Some((alpha, solution, pass.state(lane)));
+                }
             }
-            errors
+            best.map_or(ALPHA.0, |(alpha, ..)| alpha)
         });
-        let pass = Pass::run(values, &trends, [alpha]);
-        let solution = pass.solution(0);
-        let State { level, decay } = pass.state();
+        let none = Solution { start: 0.0, weight: 0.0, error: f64::INFINITY };
+        let (alpha, solution, state) =
+            best.unwrap_or((ALPHA.0, none, State { level: 0.0, decay: 1.0 }));
+        let State { level, decay } = state;
         let fitted = Self {
             alpha,
             weight: solution.weight,
@@ -105,9 +109,11 @@ impl Trend {
     fn observe(&mut self, value: f64) {
         self.count += 1.0;
         let t = self.count;
-        let surprise = value - self.mean;
-        self.slope = ((t - 2.0) * self.slope + 6.0 * surprise / t) / (t + 1.0);
-        self.mean += surprise / t;
+        // Divisions that wait for nothing: the sums need not wait for them.
+        let (share, scale) = (1.0 / t, 1.0 / (t + 1.0));
+        let step = (value - self.mean) * share;
+        self.slope = ((t - 2.0) * self.slope + 6.0 * step) * scale;
+        self.mean += step;
         self.intercept = self.mean - self.slope * (t + 1.0) / 2.0;
     }
 }
@@ -147,21 +153,14 @@ impl State {
     }
 }
 
-/// The alpha with the smallest error of those that `errors` was asked about: a grid, then finer ones
-/// around its best point.
-fn search(errors: impl Fn(&[f64; TOGETHER]) -> [(f64, f64); TOGETHER]) -> f64 {
-    let mut best = (ALPHA.0, f64::INFINITY);
+/// Asks for a grid of alphas, then for finer ones around the best of all so far, which `ask` gives.
+fn search(mut ask: impl FnMut([f64; TOGETHER]) -> f64) {
     let mut ask = |first: f64, step: f64| {
         let mut alphas = [first; TOGETHER];
         for (index, alpha) in alphas.iter_mut().enumerate() {
             *alpha = (first + step * index as f64).clamp(ALPHA.0, ALPHA.1);
         }
-        for found in errors(&alphas) {
-            if found.1 < best.1 {
-                best = found;
-            }
-        }
-        best.0
+        ask(alphas)
     };
     let mut step = (ALPHA.1 - ALPHA.0) / GRID as f64;
     let mut alpha = ALPHA.0;
@@ -173,7 +172,6 @@ fn search(errors: impl Fn(&[f64; TOGETHER]) -> [(f64, f64); TOGETHER]) -> f64 {
         step *= 2.0 / (TOGETHER + 1) as f64;
         alpha = ask(low + step, step);
     }
-    alpha
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Who counts how much for each series: members by their backtests, the boosted member and the
 //! regressors only where they help.
 
+use rayon::prelude::*;
+
 use super::candidate::Candidate;
 use super::member::Member;
 use super::prepare::Kind;
@@ -53,10 +55,10 @@ pub(super) fn weigh<'a>(candidates: Vec<Candidate<'a>>, settings: &Settings) -> 
 fn weights_of(
     candidates: &[Candidate<'_>],
     settings: &Settings,
-    counts: impl Fn(Member) -> bool,
+    counts: impl Fn(Member) -> bool + Sync,
 ) -> Vec<Weights> {
     let horizon = settings.horizon;
-    let losses = candidates.iter().map(|one| {
+    let losses = candidates.par_iter().map(|one| {
         let mut losses = one.losses(horizon, one.is_intermittent());
         for (loss, member) in losses.iter_mut().zip(&one.members) {
             if !counts(*member) {
@@ -74,7 +76,7 @@ fn weights_of(
     };
     let regular = pool(Kind::Regular);
     let intermittent = pool(Kind::Intermittent);
-    let pairs = candidates.iter().zip(&losses);
+    let pairs = candidates.par_iter().zip(&losses);
     let weigh = |(one, losses): (&Candidate<'_>, &Vec<f64>)| {
         let pool = match one.prepared.kind {
             Kind::Regular => regular.as_deref(),

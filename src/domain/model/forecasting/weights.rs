@@ -99,12 +99,24 @@ pub(super) fn weights(
     (weights, if members.len() == 1 { Source::Backtest } else { source })
 }
 
-/// The weighted mean of the members' values; those without a value do not count.
-pub(super) fn combine(values: impl Iterator<Item = f64>, weights: &[f64]) -> f64 {
-    let known = values.zip(weights).filter(|(value, _)| !value.is_nan());
-    let (sum, total) = known
-        .fold((0.0, 0.0), |(sum, total), (value, weight)| (sum + weight * value, total + weight));
-    if total > 0.0 { sum / total } else { 0.0 }
+/// The weighted mean of the members' paths, one after the other in `paths`, at each of `steps` steps;
+/// a value that is no number does not count.
+pub(super) fn combine<T>(paths: &[T], steps: usize, weights: &[f64]) -> Vec<f64>
+where
+    T: Copy + Into<f64>,
+{
+    let mut sums = vec![(0.0, 0.0); steps];
+    for (path, weight) in paths.chunks_exact(steps.max(1)).zip(weights) {
+        for ((sum, total), value) in sums.iter_mut().zip(path) {
+            let value: f64 = (*value).into();
+            if !value.is_nan() {
+                *sum += weight * value;
+                *total += weight;
+            }
+        }
+    }
+    let mean = |(sum, total)| if total > 0.0 { sum / total } else { 0.0 };
+    sums.into_iter().map(mean).collect()
 }
 
 #[cfg(test)]
@@ -147,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_member_without_value_does_not_count() {
-        assert_eq!(combine([2.0, f64::NAN].into_iter(), &[0.25, 0.75]), 2.0);
-        assert_eq!(combine([f64::NAN].into_iter(), &[1.0]), 0.0);
+        assert_eq!(combine(&[2.0, 1.0, f64::NAN, 5.0], 2, &[0.25, 0.75]), [2.0, 4.0]);
+        assert_eq!(combine(&[f64::NAN], 1, &[1.0]), [0.0]);
+        assert_eq!(combine(&[] as &[f32], 0, &[]), [] as [f64; 0]);
     }
 }

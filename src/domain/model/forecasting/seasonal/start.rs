@@ -192,6 +192,7 @@ impl<const N: usize> System<N> {
         for place in 0..size {
             self.rows[place][place] += ridge;
         }
+        let mut inverses = [0.0; N];
         for place in 0..size {
             let row = self.rows[place];
             let pivot = row[place];
@@ -199,6 +200,7 @@ impl<const N: usize> System<N> {
                 return None;
             }
             let (inverse, known) = (1.0 / pivot, self.right[place]);
+            inverses[place] = inverse;
             for below in place + 1..size {
                 let factor = row[below] * inverse;
                 self.right[below] -= factor * known;
@@ -209,7 +211,7 @@ impl<const N: usize> System<N> {
         }
         let mut states = self.right;
         for place in (0..size).rev() {
-            states[place] /= self.rows[place][place];
+            states[place] *= inverses[place];
             let state = states[place];
             for above in 0..place {
                 states[above] -= self.rows[above][place] * state;

@@ -36,9 +36,9 @@ impl<const L: usize> Pass<L> {
         Arch::new().dispatch(Run { values, trends, alphas })
     }
 
-    /// Level and decay after the last value, by the first alpha.
-    pub(super) fn state(&self) -> State {
-        State { level: self.level[0], decay: self.decay[0] }
+    /// Level and decay after the last value, by the alpha of a lane.
+    pub(super) fn state(&self, lane: usize) -> State {
+        State { level: self.level[lane], decay: self.decay[lane] }
     }
 
     /// Least squares for the alpha of a lane, with w held within 0 (theta = 1) and 1 (theta without

@@ -41,7 +41,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use mimalloc::MiMalloc;
@@ -103,6 +103,15 @@ struct Args {
     /// Calls per second whatever the server does, instead of as fast as it answers
     #[arg(long)]
     rate: Option<f64>,
+    /// File of an API key to call with
+    #[arg(long)]
+    key_file: Option<PathBuf>,
+    /// File of the API key of somebody else who calls meanwhile and is not measured
+    #[arg(long, requires = "neighbour_rate")]
+    neighbour_key_file: Option<PathBuf>,
+    /// How many calls a second they make, answered or not
+    #[arg(long, requires = "neighbour_key_file")]
+    neighbour_rate: Option<f64>,
     /// The deadline of a call; an answer after it does not count
     #[arg(long)]
     deadline_ms: Option<u64>,
@@ -148,8 +157,17 @@ fn main() -> Result<(), Failure> {
 
 async fn measure(args: Args) -> Result<(), Failure> {
     let messages = Arc::new(Messages::of(&args)?);
-    let caller = Caller::connect(&args, &messages).await?;
-    messages.check(caller.first(&messages).await?)?;
+    let caller = Caller::connect(&args, args.key_file.as_deref(), &messages).await?;
+    let began = Instant::now();
+    let first = caller.first(&messages).await?;
+    let first_call = began.elapsed();
+    messages.check(first)?;
+    let neighbour = match (&args.neighbour_key_file, args.neighbour_rate) {
+        (Some(key), Some(rate)) => {
+            Some((Caller::connect(&args, Some(key), &messages).await?, rate))
+        }
+        _ => None,
+    };
     let plan = Plan {
         pace: match args.rate {
             Some(rate) => Pace::Rate(rate),
@@ -161,7 +179,8 @@ async fn measure(args: Args) -> Result<(), Failure> {
         calls: args.calls,
     };
     let watched = args.server_pid.map(Watched::new);
-    let outcome = drive::run(&plan, caller, Arc::clone(&messages), watched).await?;
-    writeln!(std::io::stdout(), "{}", outcome.line(&args.case.name(), messages.rows()))?;
+    let outcome = drive::run(&plan, (caller, neighbour), Arc::clone(&messages), watched).await?;
+    let line = outcome.line(&args.case.name(), messages.rows());
+    writeln!(std::io::stdout(), "{line} first_us={}", first_call.as_micros())?;
     Ok(())
 }

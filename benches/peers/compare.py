@@ -46,6 +46,13 @@ def arguments() -> argparse.Namespace:
     serving.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts [3]")
     serving.add_argument("--quick", action="store_true", help="one short round, about two minutes")
     serving.set_defaults(module="serving_comparison")
+    steady = commands.add_parser("steady", help="one-vector calls beside training, scoring, swaps, a noisy neighbour "
+                                 "and traces, and the first call after a start")
+    steady.add_argument("--cases", type=lambda text: text.split(","), default=[],
+                        help="some of training, scoring, swaps, neighbour, traces, start [all]")
+    steady.add_argument("--lines", type=int, default=100_000, help="lines to simulate [100000]")
+    steady.add_argument("--seconds", type=float, default=5, help="of each run [5]")
+    steady.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts [5]")
     for name, others in LEARNERS.items():
         learner = commands.add_parser(name, help=f"fitting, against {others}")
         learner.add_argument("--rows", type=numbers, default=[10_000, 100_000, 1_000_000],

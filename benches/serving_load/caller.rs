@@ -1,4 +1,6 @@
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
@@ -8,6 +10,7 @@ use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
@@ -28,16 +31,27 @@ pub(crate) struct Caller {
     streams: bool,
 }
 
+/// The key to call with, as the metadata has it.
+type Key = Option<AsciiMetadataValue>;
+
 /// One connection; an HTTP/1.1 server gets one for each call that waits.
 #[derive(Clone, Debug)]
 pub(crate) enum Connection {
-    Grpc(Grpc<Channel>, PathAndQuery),
+    Grpc(Grpc<Channel>, PathAndQuery, Key),
     Http(Http),
 }
 
 impl Caller {
     /// Opens the connections.
-    pub(crate) async fn connect(args: &Args, messages: &Messages) -> Result<Self, Failure> {
+    pub(crate) async fn connect(
+        args: &Args,
+        key_file: Option<&Path>,
+        messages: &Messages,
+    ) -> Result<Self, Failure> {
+        let key = match key_file {
+            Some(path) => Some(format!("Bearer {}", fs::read_to_string(path)?.trim()).parse()?),
+            None => None,
+        };
         let address = loopback(&args.endpoint)?;
         let path = PathAndQuery::try_from(messages.path())?;
         let mut connections = Vec::new();
@@ -50,7 +64,7 @@ impl Caller {
                     .initial_connection_window_size(CONNECTION_WINDOW);
                 let grpc = Grpc::new(endpoint.connect().await?);
                 let grpc = grpc.max_decoding_message_size(LARGEST_ANSWER);
-                Connection::Grpc(grpc, path.clone())
+                Connection::Grpc(grpc, path.clone(), Key::clone(&key))
             });
         }
         Ok(Self { connections, path, streams: args.case.streams() })
@@ -93,8 +107,8 @@ impl Connection {
                 Ok(body) => Ok(body.into()),
                 Err(code) => Err(Status::new(code, "HTTP")),
             },
-            Self::Grpc(grpc, path) => {
-                let mut request = Request::new(message);
+            Self::Grpc(grpc, path, key) => {
+                let mut request = with_key(message, key);
                 if let Some(deadline) = deadline {
                     request.set_timeout(deadline);
                 }
@@ -110,16 +124,24 @@ impl Connection {
         &mut self,
         waiting: usize,
     ) -> Result<(mpsc::Sender<Bytes>, Streaming<Bytes>), Status> {
-        let Self::Grpc(grpc, path) = self else {
+        let Self::Grpc(grpc, path, key) = self else {
             return Err(Status::unimplemented("HTTP/1.1 has no streams"));
         };
         let (sender, receiver) = mpsc::channel(waiting);
         let ready = grpc.ready().await;
         ready.map_err(|error| Status::unavailable(error.to_string()))?;
-        let items = Request::new(ReceiverStream::new(receiver));
+        let items = with_key(ReceiverStream::new(receiver), key);
         let answers = grpc.streaming(items, path.clone(), Raw).await?;
         Ok((sender, answers.into_inner()))
     }
+}
+
+fn with_key<T>(message: T, key: &Key) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Some(key) = key {
+        request.metadata_mut().insert("authorization", key.clone());
+    }
+    request
 }
 
 /// The address of a server on this machine.

@@ -48,10 +48,10 @@ struct Run {
     calls: Mutex<Calls>,
 }
 
-/// Asks and measures.
+/// Asks and measures. A neighbour asks at a rate of its own and is not measured.
 pub(crate) async fn run(
     plan: &Plan,
-    caller: Caller,
+    (caller, neighbour): (Caller, Option<(Caller, f64)>),
     messages: Arc<Messages>,
     watched: Option<Watched>,
 ) -> Result<Outcome, Failure> {
@@ -65,10 +65,13 @@ pub(crate) async fn run(
         calls: Mutex::default(),
     });
     let mut askers = JoinSet::new();
+    if let Some((caller, rate)) = neighbour {
+        askers.spawn(at_rate(Arc::clone(&run), caller, Asker { rate, is_measured: false }));
+    }
     match plan.pace {
         Pace::Rate(_) if caller.streams() => return Err("--rate is for single calls".into()),
         Pace::Rate(rate) => {
-            askers.spawn(at_rate(Arc::clone(&run), caller, rate));
+            askers.spawn(at_rate(Arc::clone(&run), caller, Asker { rate, is_measured: true }));
         }
         Pace::AsAnswered(waiting) => {
             for connection in caller.connections() {
@@ -157,13 +160,21 @@ async fn as_items(
     }
 }
 
+/// Who asks at a rate.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    rate: f64,
+    is_measured: bool,
+}
+
 /// Calls at even distances. A call counts from when it was due, so that a generator or a server
 /// that falls behind shows.
-async fn at_rate(run: Arc<Run>, caller: Caller, rate: f64) -> Result<(), Failure> {
+async fn at_rate(run: Arc<Run>, caller: Caller, asker: Asker) -> Result<(), Failure> {
     let started = Instant::now();
     let mut waiting = JoinSet::new();
-    while let Some(number) = run.next() {
-        let due = started + Duration::from_secs_f64(number as f64 / rate);
+    for call in 0_u64.. {
+        let Some(number) = run.next() else { break };
+        let due = started + Duration::from_secs_f64(call as f64 / asker.rate);
         while let Some(left) = due.checked_duration_since(Instant::now()) {
             match left.checked_sub(TIMER) {
                 Some(sleep) => tokio::time::sleep(sleep).await,
@@ -173,7 +184,7 @@ async fn at_rate(run: Arc<Run>, caller: Caller, rate: f64) -> Result<(), Failure
         }
         while waiting.try_join_next().is_some() {}
         if waiting.len() >= MOST_WAITING {
-            run.unsent.fetch_add(1, Ordering::Relaxed);
+            run.unsent.fetch_add(u64::from(asker.is_measured), Ordering::Relaxed);
             tokio::task::yield_now().await;
             continue;
         }
@@ -182,7 +193,9 @@ async fn at_rate(run: Arc<Run>, caller: Caller, rate: f64) -> Result<(), Failure
         let (run, mut connection) = (Arc::clone(&run), connection.ok_or("no connection")?);
         waiting.spawn(async move {
             let outcome = connection.call(run.messages.nth(number), run.plan.deadline).await;
-            run.record(code(&outcome), due);
+            if asker.is_measured {
+                run.record(code(&outcome), due);
+            }
         });
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! takes the logarithm of the long-tailed ones, and brings all of them to mean 0 and standard
 //! deviation 1. The numbers this needs are fitted once and stored in the model.
 
+use pulp::{Arch, Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 
 use super::{FitError, PredictError};
@@ -213,10 +214,22 @@ impl WeightedSum<'_> {
     /// The sum of one row of the fitted matrix's width, in an order that depends on nothing else.
     /// Missing values count as the mean.
     pub(super) fn of(&self, row: &[f32]) -> f64 {
+        self.add(row)
+    }
+
+    /// [`Self::of`] for each row of a matrix of the fitted one's width.
+    pub(super) fn of_rows(&self, matrix: &FeatureMatrix) -> Vec<f64> {
+        let mut sums = vec![0.0; matrix.rows()];
+        Arch::new().dispatch(SumRows { sum: self, matrix, sums: &mut sums });
+        sums
+    }
+
+    #[inline(always)]
+    fn add(&self, row: &[f32]) -> f64 {
         const LANES: usize = 4;
         let add = |value: f32, mean: f64, weight: f64| {
-            let difference = f64::from(value) - mean;
-            if value.is_nan() { 0.0 } else { difference * weight }
+            let product = (f64::from(value) - mean) * weight;
+            if value.is_nan() { 0.0 } else { product }
         };
         let (values, value_rest) = row.as_chunks::<LANES>();
         let (means, mean_rest) = self.means.as_chunks::<LANES>();
@@ -240,6 +253,24 @@ impl WeightedSum<'_> {
             }
         }
         sum
+    }
+}
+
+/// [`WeightedSum::of_rows`], compiled for each kind of processor.
+struct SumRows<'a> {
+    sum: &'a WeightedSum<'a>,
+    matrix: &'a FeatureMatrix,
+    sums: &'a mut [f64],
+}
+
+impl WithSimd for SumRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (sum, row) in self.sums.iter_mut().zip(self.matrix.iter_rows()) {
+            *sum = self.sum.add(row);
+        }
     }
 }
 

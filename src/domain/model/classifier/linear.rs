@@ -166,8 +166,9 @@ impl Linear {
     }
 
     pub(super) fn scores(&self, matrix: &FeatureMatrix) -> Vec<f64> {
-        let weighted = self.weighted();
-        matrix.iter_rows().map(|row| weighted.of(row) + self.coefficients.intercept).collect()
+        let mut scores = self.weighted().of_rows(matrix);
+        scores.iter_mut().for_each(|score| *score += self.coefficients.intercept);
+        scores
     }
 
     fn weighted(&self) -> WeightedSum<'_> {

@@ -159,10 +159,14 @@ pub(super) fn customers(texts: Vec<String>) -> Result<Vec<String>, InvalidArgume
     Ok(texts)
 }
 
-/// A coverage of an interval.
+/// A coverage of an interval, as a share or in percent.
 pub(super) fn level(text: &str) -> Result<f64, InvalidArgument> {
-    let level = text.trim().parse().ok().filter(|level| *level > 0.0 && *level < 1.0);
-    let expected = "numbers above 0 and below 1, separated by commas";
+    let level = match text.trim().parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Some(share),
+        Ok(percent) if percent > 1.0 && percent < 100.0 => Some(percent / 100.0),
+        _ => None,
+    };
+    let expected = "shares such as 0.95 or percentages such as 95, separated by commas";
     level.ok_or_else(|| InvalidArgument::new("--level", expected, text))
 }
 
@@ -221,9 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn levels_lie_between_0_and_1() {
+    fn levels_are_shares_or_percentages() {
         assert_eq!(level(" 0.8"), Ok(0.8));
-        for text in ["0", "1", "80", "-0.5", "NaN", "x", ""] {
+        assert_eq!((level("80"), level("97.5")), (Ok(0.8), Ok(0.975)));
+        for text in ["0", "1", "100", "-0.5", "-80", "inf", "NaN", "x", ""] {
             assert_eq!(level(text).unwrap_err().found, text);
         }
     }

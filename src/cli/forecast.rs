@@ -18,7 +18,7 @@ use super::arguments::{InvalidArgument, VersionChoice, level, name, series};
 use super::client::{Services, Session};
 use super::evaluation::series_name;
 use super::exit::Failure;
-use super::output::Report;
+use super::output::{OutputChoice, Report};
 use super::predict::served_json;
 use super::status;
 use super::table::{Fields, Table};
@@ -37,7 +37,7 @@ pub(super) struct ForecastArgs {
     /// How many periods [default: all that the model forecasts]
     #[arg(long, value_name = "PERIODS", value_parser = clap::value_parser!(u32).range(1..))]
     horizon: Option<u32>,
-    /// Coverages of the intervals, above 0 and below 1
+    /// Coverages of the intervals, as shares (0.95) or percentages (95)
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', default_value = "0.8,0.95")]
     level: Vec<String>,
     /// Number of the version [default: the champion]
@@ -61,6 +61,16 @@ pub(super) struct ForecastArgs {
     /// GROUP=VALUE), ds (a day of the period) and a column per regressor; empty cells plan nothing
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    // The same id as the format of other commands: it stands in its place.
+    /// How results are written, text or json; or with --table the file to write, as --file
+    #[arg(
+        long,
+        value_name = "FORMAT|FILE",
+        value_parser = OutputChoice::format_or_table,
+        default_value = "text",
+        help_heading = "Connection and output"
+    )]
+    output: OutputChoice,
     #[command(flatten)]
     table: table::TableArgs,
 }
@@ -69,7 +79,12 @@ pub(super) struct ForecastArgs {
 pub(super) async fn run(args: ForecastArgs, session: &mut Session) -> Result<(), Failure> {
     if args.table.table.is_some() {
         let horizon = args.horizon.unwrap_or_default();
-        return table::run(args.table, horizon, &args.level, &mut session.output).await;
+        let table = args.table.or_file(args.output)?;
+        return table::run(table, horizon, &args.level, &mut session.output).await;
+    }
+    if let OutputChoice::File(path) = &args.output {
+        let found = path.display();
+        return Err(InvalidArgument::new("--output", "text or json without --table", found).into());
     }
     let request = request(args)?;
     let services = session.connect().await?;

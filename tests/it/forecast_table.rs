@@ -62,6 +62,13 @@ fn a_table_of_months_is_forecast_with_its_season() {
     assert!(again.status.success());
     let bytes = |name: &str| fs::read(path.join(name)).unwrap();
     assert_eq!(bytes("f.parquet"), bytes("g.parquet"));
+    // In the words of other tools: percentages, and the file as the output.
+    let words = ["--table", "series.csv", "--horizon", "12", "--level", "80,95"];
+    let words = [&words[..], &["--non-negative", "--output", "h.parquet"]].concat();
+    assert!(patron(path, &words).status.success());
+    assert_eq!(bytes("f.parquet"), bytes("h.parquet"));
+    let twice = patron(path, &[&words[..], &["--file", "i.parquet"]].concat());
+    assert!(!twice.status.success() && !path.join("i.parquet").exists());
     // Its own output can be read again.
     let columns = ["--value", "Patron", "--table", "f.parquet", "--horizon", "1"];
     let told = patron(path, &[&columns[..], &["--file", "h.csv"]].concat());

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::arguments::{InvalidArgument, level};
 use crate::cli::exit::Failure;
-use crate::cli::output::{Output, Statement};
+use crate::cli::output::{Output, OutputChoice, Statement};
 use crate::cli::progress::Shown;
 use crate::cli::signal;
 use crate::cli::table::Fields;
@@ -26,7 +26,7 @@ use crate::training::ColumnChoice;
 pub(super) struct TableArgs {
     /// Forecast the series of this CSV or Parquet file instead of asking a server: one row per
     /// series and time
-    #[arg(long, value_name = "FILE", requires = "file", requires = "horizon",
+    #[arg(long, value_name = "FILE", requires = "horizon",
         conflicts_with_all = ["series", "model", "version", "alias", "sum", "components", "effects",
             "plan"])]
     pub(super) table: Option<PathBuf>,
@@ -59,6 +59,22 @@ pub(super) struct TableArgs {
     /// Threads; the file does not depend on it [default: one per core]
     #[arg(long, value_name = "N", requires = "table")]
     threads: Option<usize>,
+}
+
+impl TableArgs {
+    /// With the file that `--output` names, where `--file` names none.
+    ///
+    /// # Errors
+    /// When there is no file, or two.
+    pub(super) fn or_file(self, output: OutputChoice) -> Result<Self, InvalidArgument> {
+        let refused = |found: &str| InvalidArgument::new("--file", "one file to write", found);
+        let file = match (self.file, output) {
+            (Some(_), OutputChoice::File(_)) => return Err(refused("--output names another")),
+            (Some(file), _) | (None, OutputChoice::File(file)) => file,
+            (None, OutputChoice::Format(_)) => return Err(refused("none")),
+        };
+        Ok(Self { file: Some(file), ..self })
+    }
 }
 
 /// A checked job.

@@ -191,12 +191,15 @@ impl Command {
             Self::Import(remote) => remote.run(import::run).await,
             Self::Train(remote) => remote.run(train::run).await,
             Self::Predict(remote) => remote.run(predict::run).await,
-            Self::Forecast(remote) => remote.run(forecast::run).await,
+            Self::Forecast(remote) => remote.run_to_file(forecast::run).await,
             Self::Score(remote) if remote.args.is_local() => {
-                score::local::run(remote.args, remote.connection.format()).await
+                score::local::run(remote.args, remote.connection.format()?).await
             }
             Self::Score(remote) => remote.run(score::run).await,
             Self::Features(args) => features::run(args).await,
+            Self::Models(remote) if remote.args.writes_file() => {
+                remote.run_to_file(models::run).await
+            }
             Self::Models(remote) => remote.run(models::run).await,
             Self::Jobs(remote) => remote.run(jobs::run).await,
             Self::Schedules(remote) => remote.run(schedules::run).await,
@@ -210,6 +213,15 @@ impl Command {
 
 impl<A: Args> Remote<A> {
     async fn run(
+        self,
+        command: impl AsyncFnOnce(A, &mut Session) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.connection.format()?;
+        self.run_to_file(command).await
+    }
+
+    /// A command that may write the file which `--output` names.
+    async fn run_to_file(
         self,
         command: impl AsyncFnOnce(A, &mut Session) -> Result<(), Failure>,
     ) -> Result<(), Failure> {

@@ -1,9 +1,9 @@
 //! The connection to a server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{EnumValueParser, TypedValueParser as _};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
@@ -15,7 +15,7 @@ use crate::grpc::proto::server_service_client::ServerServiceClient;
 use crate::grpc::proto::training_service_client::TrainingServiceClient;
 use crate::grpc::proto::transaction_service_client::TransactionServiceClient;
 
-use super::arguments::ServerAddress;
+use super::arguments::{InvalidArgument, ServerAddress};
 use super::credentials::{Bearer, CredentialArgs, Credentials};
 use super::exit::Failure;
 use super::output::{Format, Output, OutputChoice};
@@ -44,11 +44,11 @@ pub(super) struct ConnectionArgs {
     endpoint: String,
     #[command(flatten)]
     credentials: CredentialArgs,
-    /// How results are written
+    /// How results are written, text or json; where a table is forecast also the file to write
     #[arg(
         long,
         global = true,
-        value_parser = EnumValueParser::<Format>::new().map(OutputChoice::Format),
+        value_parser = OutputChoice::parse,
         value_name = "FORMAT",
         default_value = "text",
         help_heading = "Connection and output"
@@ -58,8 +58,24 @@ pub(super) struct ConnectionArgs {
 
 impl ConnectionArgs {
     /// How results are written.
-    pub(super) fn format(&self) -> Format {
-        self.output.format()
+    ///
+    /// # Errors
+    /// When a file is named, which most commands do not write.
+    pub(super) fn format(&self) -> Result<Format, InvalidArgument> {
+        match &self.output {
+            OutputChoice::Format(format) => Ok(*format),
+            OutputChoice::File(path) => {
+                Err(InvalidArgument::new("--output", "text or json", path.display()))
+            }
+        }
+    }
+
+    /// The file that is named in place of a format.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match &self.output {
+            OutputChoice::Format(_) => None,
+            OutputChoice::File(path) => Some(path.clone()),
+        }
     }
 }
 
@@ -70,6 +86,8 @@ pub(super) struct Session {
     credentials: Credentials,
     /// Where results go.
     pub(super) output: Output,
+    /// The file that `--output` names, of commands that write one.
+    pub(super) file: Option<PathBuf>,
 }
 
 impl Session {
@@ -77,7 +95,9 @@ impl Session {
     pub(super) fn new(args: &ConnectionArgs) -> Result<Self, Failure> {
         let address = ServerAddress::parse(&args.endpoint)?;
         let credentials = args.credentials.read(&address, |name| std::env::var(name).ok())?;
-        Ok(Self { address, credentials, output: Output::new(args.format()) })
+        let file = args.file();
+        let format = if file.is_some() { Format::Text } else { args.format()? };
+        Ok(Self { address, credentials, output: Output::new(format), file })
     }
 
     /// Connects.

@@ -18,7 +18,7 @@ use super::arguments::{InvalidArgument, VersionChoice, level, name, series};
 use super::client::{Services, Session};
 use super::evaluation::series_name;
 use super::exit::Failure;
-use super::output::{OutputChoice, Report};
+use super::output::Report;
 use super::predict::served_json;
 use super::status;
 use super::table::{Fields, Table};
@@ -61,16 +61,6 @@ pub(super) struct ForecastArgs {
     /// GROUP=VALUE), ds (a day of the period) and a column per regressor; empty cells plan nothing
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    // The same id as the format of other commands: it stands in its place.
-    /// How results are written, text or json; or with --table the file to write, as --file
-    #[arg(
-        long,
-        value_name = "FORMAT|FILE",
-        value_parser = OutputChoice::format_or_table,
-        default_value = "text",
-        help_heading = "Connection and output"
-    )]
-    output: OutputChoice,
     #[command(flatten)]
     table: table::TableArgs,
 }
@@ -79,10 +69,10 @@ pub(super) struct ForecastArgs {
 pub(super) async fn run(args: ForecastArgs, session: &mut Session) -> Result<(), Failure> {
     if args.table.table.is_some() {
         let horizon = args.horizon.unwrap_or_default();
-        let table = args.table.or_file(args.output)?;
+        let table = args.table.or_file(session.file.take())?;
         return table::run(table, horizon, &args.level, &mut session.output).await;
     }
-    if let OutputChoice::File(path) = &args.output {
+    if let Some(path) = &session.file {
         let found = path.display();
         return Err(InvalidArgument::new("--output", "text or json without --table", found).into());
     }

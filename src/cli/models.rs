@@ -85,6 +85,13 @@ enum ModelsAction {
     },
 }
 
+impl ModelsArgs {
+    /// Whether `--output` names a file.
+    pub(super) fn writes_file(&self) -> bool {
+        matches!(self.action, ModelsAction::Report(_))
+    }
+}
+
 /// Works with models.
 pub(super) async fn run(args: ModelsArgs, session: &mut Session) -> Result<(), Failure> {
     match args.action {

@@ -29,7 +29,7 @@ pub(super) enum OutputChoice {
 
 impl OutputChoice {
     /// A format, or the name of a table to write.
-    pub(super) fn format_or_table(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Ok(format) = Format::from_str(text, false) {
             return Ok(Self::Format(format));
         }
@@ -37,15 +37,7 @@ impl OutputChoice {
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
             Some("parquet" | "csv") => Ok(Self::File(path)),
-            _ => Err("expected text, json, or the name of a .parquet or .csv file".to_owned()),
-        }
-    }
-
-    /// The format; that of people beside a file.
-    pub(super) fn format(&self) -> Format {
-        match self {
-            Self::Format(format) => *format,
-            Self::File(_) => Format::Text,
+            _ => Err("expected text or json".to_owned()),
         }
     }
 }

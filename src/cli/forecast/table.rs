@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::arguments::{InvalidArgument, level};
 use crate::cli::exit::Failure;
-use crate::cli::output::{Output, OutputChoice, Statement};
+use crate::cli::output::{Output, Statement};
 use crate::cli::progress::Shown;
 use crate::cli::signal;
 use crate::cli::table::Fields;
@@ -66,12 +66,12 @@ impl TableArgs {
     ///
     /// # Errors
     /// When there is no file, or two.
-    pub(super) fn or_file(self, output: OutputChoice) -> Result<Self, InvalidArgument> {
+    pub(super) fn or_file(self, output: Option<PathBuf>) -> Result<Self, InvalidArgument> {
         let refused = |found: &str| InvalidArgument::new("--file", "one file to write", found);
         let file = match (self.file, output) {
-            (Some(_), OutputChoice::File(_)) => return Err(refused("--output names another")),
-            (Some(file), _) | (None, OutputChoice::File(file)) => file,
-            (None, OutputChoice::Format(_)) => return Err(refused("none")),
+            (Some(_), Some(_)) => return Err(refused("two; --output names another")),
+            (None, None) => return Err(refused("none")),
+            (Some(file), None) | (None, Some(file)) => file,
         };
         Ok(Self { file: Some(file), ..self })
     }

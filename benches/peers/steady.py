@@ -108,10 +108,8 @@ def measure(case: Case, prepared: Prepared, seconds: float, beside: bool) -> Ans
     what = vectors(prepared) + case.what + (case.extra if beside else [])
     asked = Asked(what, 1, 16, seconds, 1.0, rate=case.rate)
     with ExitStack() as stack:
-        if beside and case.meanwhile is collector:
-            stack.enter_context(contextmanager(collector)())
         server = stack.enter_context(Server(prepared.data, prepared.source, prefix))
-        if beside and case.meanwhile and case.meanwhile is not collector:
+        if beside and case.meanwhile:
             stack.enter_context(contextmanager(case.meanwhile)(server, prepared))
         return ask(f"http://{server.endpoint}", server.process.pid, asked)
 
@@ -217,8 +215,8 @@ def swaps(server: Server, _: Prepared) -> Iterator[None]:
 COLLECTOR_PORT = 43_170
 
 
-def collector() -> Iterator[None]:
-    """Takes traces and forgets them."""
+def collector(_: Server, __: Prepared) -> Iterator[None]:
+    """Takes traces and forgets them. The server sends the first ones later than it comes up."""
     def taken(_: bytes, __: grpc.ServicerContext) -> bytes:
         return b""
 

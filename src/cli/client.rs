@@ -44,7 +44,7 @@ pub(super) struct ConnectionArgs {
     endpoint: String,
     #[command(flatten)]
     credentials: CredentialArgs,
-    /// How results are written, text or json; where a table is forecast also the file to write
+    /// How results are written, text or json
     #[arg(
         long,
         global = true,
@@ -69,14 +69,6 @@ impl ConnectionArgs {
             }
         }
     }
-
-    /// The file that is named in place of a format.
-    pub(super) fn file(&self) -> Option<PathBuf> {
-        match &self.output {
-            OutputChoice::Format(_) => None,
-            OutputChoice::File(path) => Some(path.clone()),
-        }
-    }
 }
 
 /// What a command that talks to a server works with.
@@ -95,8 +87,10 @@ impl Session {
     pub(super) fn new(args: &ConnectionArgs) -> Result<Self, Failure> {
         let address = ServerAddress::parse(&args.endpoint)?;
         let credentials = args.credentials.read(&address, |name| std::env::var(name).ok())?;
-        let file = args.file();
-        let format = if file.is_some() { Format::Text } else { args.format()? };
+        let (format, file) = match &args.output {
+            OutputChoice::Format(format) => (*format, None),
+            OutputChoice::File(path) => (Format::Text, Some(path.clone())),
+        };
         Ok(Self { address, credentials, output: Output::new(format), file })
     }
 

@@ -30,7 +30,8 @@ pub(super) struct TableArgs {
         conflicts_with_all = ["series", "model", "version", "alias", "sum", "components", "effects",
             "plan"])]
     pub(super) table: Option<PathBuf>,
-    /// The Parquet or, by its extension, CSV file to write; there whole or not at all
+    /// The Parquet or, by its extension, CSV file to write; there whole or not at all. --output
+    /// names it as well
     #[arg(long, value_name = "FILE", requires = "table")]
     file: Option<PathBuf>,
     /// Periods after which the pattern repeats [default: the calendar's: 12 of months, 52 of weeks]

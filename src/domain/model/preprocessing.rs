@@ -213,19 +213,8 @@ pub(super) struct WeightedSum<'a> {
 impl WeightedSum<'_> {
     /// The sum of one row of the fitted matrix's width, in an order that depends on nothing else.
     /// Missing values count as the mean.
-    pub(super) fn of(&self, row: &[f32]) -> f64 {
-        self.add(row)
-    }
-
-    /// [`Self::of`] for each row of a matrix of the fitted one's width.
-    pub(super) fn of_rows(&self, matrix: &FeatureMatrix) -> Vec<f64> {
-        let mut sums = vec![0.0; matrix.rows()];
-        Arch::new().dispatch(SumRows { sum: self, matrix, sums: &mut sums });
-        sums
-    }
-
     #[inline(always)]
-    fn add(&self, row: &[f32]) -> f64 {
+    pub(super) fn of(&self, row: &[f32]) -> f64 {
         const LANES: usize = 4;
         let add = |value: f32, mean: f64, weight: f64| {
             let product = (f64::from(value) - mean) * weight;
@@ -254,6 +243,13 @@ impl WeightedSum<'_> {
         }
         sum
     }
+
+    /// [`Self::of`] for each row of a matrix of the fitted one's width.
+    pub(super) fn of_rows(&self, matrix: &FeatureMatrix) -> Vec<f64> {
+        let mut sums = vec![0.0; matrix.rows()];
+        Arch::new().dispatch(SumRows { sum: self, matrix, sums: &mut sums });
+        sums
+    }
 }
 
 /// [`WeightedSum::of_rows`], compiled for each kind of processor.
@@ -269,7 +265,7 @@ impl WithSimd for SumRows<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         for (sum, row) in self.sums.iter_mut().zip(self.matrix.iter_rows()) {
-            *sum = self.sum.add(row);
+            *sum = self.sum.of(row);
         }
     }
 }

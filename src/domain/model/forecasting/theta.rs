@@ -26,7 +26,7 @@ const TOGETHER: usize = 8;
 /// Parts of the range whose ends are tried first: three times [`TOGETHER`] ends.
 const GRID: usize = 3 * TOGETHER - 1;
 /// Each leaves two parts in nine of what is left of the range.
-const REFINEMENTS: usize = 4;
+const REFINEMENTS: usize = 5;
 
 /// A fitted model: parameters and the states after the last value.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]

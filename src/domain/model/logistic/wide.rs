@@ -2,7 +2,7 @@
 
 use std::slice::{ChunksExact, Iter};
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::link::link;
@@ -39,6 +39,11 @@ pub(super) struct Spread {
     pub(super) largest: f64,
 }
 
+impl Spread {
+    /// Of no rows.
+    const NONE: Self = Self { least: f64::INFINITY, largest: 0.0 };
+}
+
 /// Loss and gradient at `point`, the intercept first.
 ///
 /// # Errors
@@ -49,24 +54,7 @@ pub(super) fn slope(
     run: &FitRun<'_>,
 ) -> Result<Slope, FitError> {
     let size = point.len();
-    let blocks = by_blocks(problem, run, |rows| {
-        let zeros = || vec![0.0; size];
-        let (mut gradient, mut diagonal) = (zeros(), zeros());
-        let (mut loss, mut margin, mut curvature) = (0.0, f64::INFINITY, Vec::new());
-        for Row { values, event, weight } in rows {
-            let sign = if event { 1.0 } else { -1.0 };
-            let at = sign * predictor(values, point);
-            let link = link(at, sign);
-            loss += weight * link.loss;
-            add(&mut gradient, weight * link.residual, values, |value| value);
-            add(&mut diagonal, weight * link.curvature, values, |value| value * value);
-            curvature.push(weight * link.curvature);
-            if weight > 0.0 {
-                margin = margin.min(at);
-            }
-        }
-        Slope { loss, gradient, diagonal, curvature, margin }
-    })?;
+    let blocks = by_blocks(problem, run, |rows| SlopeOf { rows, point })?;
     let mut sum = Slope {
         loss: 0.0,
         gradient: vec![0.0; size],
@@ -96,13 +84,7 @@ pub(super) fn product(
 ) -> Result<Vec<f64>, FitError> {
     // The rows come with their curvature in place of their weight.
     let weighed = Problem { weights: Some(curvature), largest: Vec::new(), ..*problem };
-    let blocks = by_blocks(&weighed, run, |rows| {
-        let mut sum = vec![0.0; direction.len()];
-        for Row { values, weight, .. } in rows {
-            add(&mut sum, weight * predictor(values, direction), values, |value| value);
-        }
-        sum
-    })?;
+    let blocks = by_blocks(&weighed, run, |rows| ProductOf { rows, direction })?;
     let mut sum = vec![0.0; direction.len()];
     for block in blocks {
         sum.iter_mut().zip(&block).for_each(|(to, from)| *to += from);
@@ -119,20 +101,8 @@ pub(super) fn spread(
     step: &[f64],
     run: &FitRun<'_>,
 ) -> Result<Spread, FitError> {
-    let blocks = by_blocks(problem, run, |rows| {
-        let counted = rows.filter(|row| row.weight > 0.0);
-        let changes = counted.map(|Row { values, event, .. }| {
-            let change = predictor(values, step);
-            if event { change } else { -change }
-        });
-        let none = Spread { least: f64::INFINITY, largest: 0.0 };
-        changes.fold(none, |spread, change| Spread {
-            least: spread.least.min(change),
-            largest: spread.largest.max(change.abs()),
-        })
-    })?;
-    let none = Spread { least: f64::INFINITY, largest: 0.0 };
-    Ok(blocks.iter().fold(none, |all, block| Spread {
+    let blocks = by_blocks(problem, run, |rows| SpreadOf { rows, step })?;
+    Ok(blocks.iter().fold(Spread::NONE, |all, block| Spread {
         least: all.least.min(block.least),
         largest: all.largest.max(block.largest),
     }))
@@ -165,12 +135,83 @@ impl<'a> Iterator for Block<'a> {
     }
 }
 
-/// What `sum` makes of each block, in order.
-fn by_blocks<T: Send>(
-    problem: &Problem<'_>,
+/// [`slope`] of a block.
+struct SlopeOf<'a> {
+    rows: Block<'a>,
+    point: &'a [f64],
+}
+
+impl WithSimd for SlopeOf<'_> {
+    type Output = Slope;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Slope {
+        let zeros = || vec![0.0; self.point.len()];
+        let (mut gradient, mut diagonal) = (zeros(), zeros());
+        let (mut loss, mut margin, mut curvature) = (0.0, f64::INFINITY, Vec::new());
+        for Row { values, event, weight } in self.rows {
+            let sign = if event { 1.0 } else { -1.0 };
+            let at = sign * predictor(values, self.point);
+            let link = link(at, sign);
+            loss += weight * link.loss;
+            add(&mut gradient, weight * link.residual, values, |value| value);
+            add(&mut diagonal, weight * link.curvature, values, |value| value * value);
+            curvature.push(weight * link.curvature);
+            if weight > 0.0 {
+                margin = margin.min(at);
+            }
+        }
+        Slope { loss, gradient, diagonal, curvature, margin }
+    }
+}
+
+/// [`product`] of a block whose weights are the curvature.
+struct ProductOf<'a> {
+    rows: Block<'a>,
+    direction: &'a [f64],
+}
+
+impl WithSimd for ProductOf<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f64> {
+        let mut sum = vec![0.0; self.direction.len()];
+        for Row { values, weight, .. } in self.rows {
+            add(&mut sum, weight * predictor(values, self.direction), values, |value| value);
+        }
+        sum
+    }
+}
+
+/// [`spread`] of a block.
+struct SpreadOf<'a> {
+    rows: Block<'a>,
+    step: &'a [f64],
+}
+
+impl WithSimd for SpreadOf<'_> {
+    type Output = Spread;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Spread {
+        let mut spread = Spread::NONE;
+        for Row { values, event, .. } in self.rows.filter(|row| row.weight > 0.0) {
+            let change = predictor(values, self.step);
+            spread.least = spread.least.min(if event { change } else { -change });
+            spread.largest = spread.largest.max(change.abs());
+        }
+        spread
+    }
+}
+
+/// What the work on each block gives, in order. Its code is compiled for each instruction set, which
+/// a closure's would not be.
+fn by_blocks<'a, W: WithSimd<Output: Send>>(
+    problem: &'a Problem<'_>,
     run: &FitRun<'_>,
-    sum: impl Fn(Block<'_>) -> T + Sync,
-) -> Result<Vec<T>, FitError> {
+    work: impl Fn(Block<'a>) -> W + Sync,
+) -> Result<Vec<W::Output>, FitError> {
     let width = problem.width;
     let most = (SUMS / (2 * (width + 1) * size_of::<f64>())).clamp(8, 512);
     let rows = problem.rows().div_ceil(most).max((BLOCK / width).max(1));
@@ -182,7 +223,7 @@ fn by_blocks<T: Send>(
         let values = values.chunks_exact(width);
         let weights = weights(index).map(<[f64]>::iter);
         let block = Block { values, target: target.iter(), weights };
-        Ok(Arch::new().dispatch(|| sum(block)))
+        Ok(Arch::new().dispatch(work(block)))
     });
     blocks.collect()
 }

@@ -58,6 +58,17 @@ impl Groups {
         }
     }
 
+    /// Place of each centre when those of a group follow each other.
+    pub(super) fn ranks(&self) -> Vec<u32> {
+        let mut ranks = vec![0; self.order.len()];
+        for (rank, label) in (0..).zip(&self.order) {
+            if let Some(place) = ranks.get_mut(*label as usize) {
+                *place = rank;
+            }
+        }
+        ranks
+    }
+
     /// Tiles of one group.
     #[inline(always)]
     pub(super) fn tiles_of(&self, group: usize) -> Range<usize> {

@@ -74,6 +74,8 @@ struct Lloyd<'a, 'p> {
     gaps_of_block: usize,
     /// Whether rows are to be sorted before the next pass.
     sort: bool,
+    /// Whether gaps are kept, which pays once rows were sorted.
+    skims: bool,
     sums: Sums,
     /// Whether rows were ever taken out of `sums`, which leaves rounding errors.
     stale: bool,
@@ -116,6 +118,7 @@ impl<'a, 'p> Lloyd<'a, 'p> {
             gaps: vec![-1.0; packed.blocks() * gaps_of_block],
             gaps_of_block,
             sort: false,
+            skims: false,
             groups,
             sums,
             stale: false,
@@ -128,15 +131,17 @@ impl<'a, 'p> Lloyd<'a, 'p> {
     /// Gives each row its nearest centre. How many rows changed theirs.
     fn assign(&mut self, centres: &[f64]) -> Result<usize, FitError> {
         if self.sort {
-            self.packed.sort(&mut self.labels, self.groups.moves.len(), self.run)?;
             self.groups = Groups::of(centres, self.packed.width());
+            self.packed.sort(&mut self.labels, &self.groups.ranks(), self.run)?;
             self.gaps.fill(-1.0);
+            self.skims = true;
         } else {
             self.groups.move_to(centres);
         }
         let again = self.labels.first().is_some_and(|label| *label != NONE);
         let (groups, gaps_of_block) = (&self.groups, self.gaps_of_block);
         let (packed, run, blocks_of_part) = (&*self.packed, self.run, self.blocks_of_part);
+        let skims = self.skims;
         let labels = self.labels.par_chunks_mut(BLOCK_ROWS * blocks_of_part);
         let gaps = self.gaps.par_chunks_mut(gaps_of_block * blocks_of_part);
         let parts = labels.zip(gaps).zip(&mut self.parts).enumerate();
@@ -145,6 +150,7 @@ impl<'a, 'p> Lloyd<'a, 'p> {
             let blocks = labels.chunks_mut(BLOCK_ROWS).zip(gaps.chunks_mut(gaps_of_block));
             for (block, (labels, gaps)) in (index * blocks_of_part..).zip(blocks) {
                 run.check()?;
+                let gaps = skims.then_some(gaps);
                 part.assign(&packed.block(block), groups, gaps, labels);
             }
             Ok::<(), FitError>(())
@@ -215,14 +221,19 @@ impl Part {
         }
     }
 
-    fn assign(&mut self, block: &Block<'_>, groups: &Groups, gaps: &mut [f32], labels: &mut [u32]) {
+    fn assign(
+        &mut self,
+        block: &Block<'_>,
+        groups: &Groups,
+        gaps: Option<&mut [f32]>,
+        labels: &mut [u32],
+    ) {
         let places = block.rows.next_multiple_of(PANEL);
         let mut found = std::mem::take(&mut self.found);
         if let Some(found) = found.get_mut(..places) {
-            if groups.group_moves.len() > 1 {
-                Skim { panels: block.panels, groups, labels, gaps, found }.run();
-            } else {
-                nearest(block.panels, &groups.tiles, found, &mut self.distances);
+            match gaps {
+                Some(gaps) => Skim { panels: block.panels, groups, labels, gaps, found }.run(),
+                None => nearest(block.panels, &groups.tiles, found, &mut self.distances),
             }
         }
         let panels = labels.chunks_mut(PANEL).zip(found.chunks(PANEL)).enumerate();

@@ -47,12 +47,13 @@ impl<'a> Packed<'a> {
         Ok(Self { frame, points, panels, order: Vec::new(), rows: points.rows(), weights })
     }
 
-    /// Sorts rows by their labels, and the labels too, so that rows of a panel have neighbours in
-    /// common. Only rows not far from each other change places, which keeps them in the cache.
+    /// Sorts rows by the ranks of their labels, and the labels too, so that rows of a panel have
+    /// neighbours in common. Only rows not far from each other change places, which keeps them in
+    /// the cache.
     pub(super) fn sort(
         &mut self,
         labels: &mut [u32],
-        clusters: usize,
+        ranks: &[u32],
         run: &FitRun<'_>,
     ) -> Result<(), FitError> {
         if self.order.is_empty() {
@@ -64,11 +65,12 @@ impl<'a> Packed<'a> {
         let parts = labels.par_chunks_mut(SORTED_ROWS).zip(order).zip(panels).enumerate();
         let (frame, points) = (&self.frame, self.points);
         parts.try_for_each_init(
-            || Counting::new(clusters),
+            || Counting::new(ranks),
             |counting, (part, ((labels, order), panels))| {
                 run.check()?;
                 counting.sort(labels, order);
                 let start = part * SORTED_ROWS;
+                points.fetch(start..start + order.len());
                 for (order, panel) in order.chunks(PANEL).zip(panels.chunks_exact_mut(panel_len)) {
                     let rows = order.iter().map(|row| points.row(start + usize::from(*row)));
                     frame.pack_panel(rows, panel);
@@ -185,16 +187,21 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Sorts by label, equals as they were.
-struct Counting {
+/// Sorts by the rank of the label, equals as they were.
+struct Counting<'a> {
+    ranks: &'a [u32],
     starts: Vec<u32>,
     labels: Vec<u32>,
     order: Vec<u16>,
 }
 
-impl Counting {
-    fn new(clusters: usize) -> Self {
-        Self { starts: vec![0; clusters + 1], labels: Vec::new(), order: Vec::new() }
+impl<'a> Counting<'a> {
+    fn new(ranks: &'a [u32]) -> Self {
+        Self { ranks, starts: vec![0; ranks.len() + 1], labels: Vec::new(), order: Vec::new() }
+    }
+
+    fn rank(&self, label: u32) -> usize {
+        self.ranks.get(label as usize).map_or(0, |rank| *rank as usize)
     }
 
     fn sort(&mut self, labels: &mut [u32], order: &mut [u16]) {
@@ -204,7 +211,8 @@ impl Counting {
         self.order.extend_from_slice(order);
         self.starts.fill(0);
         for label in &self.labels {
-            if let Some(count) = self.starts.get_mut(*label as usize + 1) {
+            let rank = self.rank(*label);
+            if let Some(count) = self.starts.get_mut(rank + 1) {
                 *count += 1;
             }
         }
@@ -214,7 +222,8 @@ impl Counting {
             *start = sum;
         }
         for (label, place) in self.labels.iter().zip(&self.order) {
-            if let Some(start) = self.starts.get_mut(*label as usize) {
+            let rank = self.rank(*label);
+            if let Some(start) = self.starts.get_mut(rank) {
                 let to = *start as usize;
                 *start += 1;
                 if let (Some(to_label), Some(to_place)) = (labels.get_mut(to), order.get_mut(to)) {

@@ -1,5 +1,7 @@
 //! The rows, and whether they can be clustered.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::model::{FitError, FitRun};
@@ -44,6 +46,14 @@ impl<'a> Points<'a> {
     /// All values, row-major.
     pub fn values(&self) -> &'a [f32] {
         self.values
+    }
+
+    /// Reads some rows in their order, so that they are in the cache when they are wanted in another.
+    pub(super) fn fetch(&self, rows: Range<usize>) {
+        const CACHE_LINE: usize = 64 / size_of::<f32>();
+        let values = self.values.get(rows.start * self.width..rows.end * self.width);
+        let values = values.unwrap_or_default().iter().step_by(CACHE_LINE);
+        std::hint::black_box(values.fold(0, |bits, value| bits | value.to_bits()));
     }
 
     /// One row; empty beyond the last.

@@ -132,10 +132,10 @@ fn skim<S: Simd>(
         labels = by_differences(simd, rows, groups, gaps);
     }
     let down = simd.splat_f32s(1.0 - rounding(groups.width));
-    for (gap, least) in gaps.iter_mut().zip(least).filter(|(gap, _)| **gap <= 0.0) {
+    for (gap, least) in gaps.iter_mut().zip(&least).filter(|(gap, _)| **gap <= 0.0) {
         let mut narrowest = infinity;
-        for ((score, upper), norm) in least.into_iter().zip(upper).zip(norms) {
-            let square = simd.max_f32s(simd.add_f32s(norm, simd.add_f32s(score, score)), zero);
+        for ((score, upper), norm) in least.iter().zip(upper).zip(norms) {
+            let square = simd.max_f32s(simd.add_f32s(norm, simd.add_f32s(*score, *score)), zero);
             let error = simd.mul_f32s(bound, simd.add_f32s(norm, square));
             let square = simd.sub_f32s(square, simd.add_f32s(error, error));
             let lower = simd.mul_f32s(simd.sqrt_f32s(simd.max_f32s(square, zero)), down);

@@ -1,8 +1,9 @@
 //! The hot loops: distances of a panel of rows to a tile of centres, in registers.
 //!
-//! The same code is compiled for each instruction set and chosen at run time by pulp. A row is one
-//! lane all the time, so its arithmetic does not depend on the width of the vectors. Only a machine
-//! without fused multiply-add rounds otherwise; its distances differ by 1e-6 of themselves.
+//! The same code is compiled for each instruction set, AVX-512 among them, and chosen at run time by
+//! pulp. A row is one lane all the time, so its arithmetic does not depend on the width of the
+//! vectors. Only a machine without fused multiply-add rounds otherwise; its distances differ by 1e-6
+//! of themselves.
 
 use std::ops::Range;
 

@@ -56,7 +56,7 @@ impl Binned {
         let picked = picked_rows(table.rows(), run.seed);
         let cut = |column: usize| {
             run.check()?;
-            Ok(ColumnBins::of(table, column, &picked, max_bins))
+            Ok(ColumnBins::of(table, column, picked.as_deref(), max_bins))
         };
         let columns = (0..table.width()).into_par_iter().map(cut);
         let columns: Vec<ColumnBins> = columns.collect::<Result<_, FitError>>()?;
@@ -99,18 +99,25 @@ impl Binned {
 }
 
 impl ColumnBins {
-    fn of(table: &Table<'_>, column: usize, picked: &[usize], max_bins: usize) -> Self {
-        let values = picked.iter().map(|row| table.value(*row, column));
+    /// From the picked rows, or from all.
+    fn of(table: &Table<'_>, column: usize, picked: Option<&[usize]>, max_bins: usize) -> Self {
         if table.is_categorical(column) {
-            let rows = 0..table.rows();
-            let levels = rows.filter_map(|row| level(table.value(row, column)));
-            let bins = levels.max().map_or(0, |level| usize::from(level) + 1);
+            let bins = table.column(column).filter_map(level).max();
+            let bins = bins.map_or(0, |level| usize::from(level) + 1);
             return Self { categorical: true, bins, borders: Vec::new(), ceilings: Vec::new() };
         }
-        // The sum makes one zero of the two.
-        let mut sorted: Vec<f32> = values.filter(|v| !v.is_nan()).map(|v| v + 0.0).collect();
-        sorted.sort_unstable_by(f32::total_cmp);
-        let borders = borders(&sorted, max_bins);
+        let mut ranks = Vec::with_capacity(picked.map_or(table.rows(), <[usize]>::len));
+        let mut put = |value: f32| {
+            if !value.is_nan() {
+                ranks.push(rank(value));
+            }
+        };
+        match picked {
+            None => table.column(column).for_each(&mut put),
+            Some(rows) => rows.iter().for_each(|row| put(table.value(*row, column))),
+        }
+        ranks.sort_unstable();
+        let borders = borders(&ranks, max_bins);
         let ceilings = borders.iter().map(|border| ceiling(*border)).collect();
         Self { categorical: false, bins: borders.len() + 1, borders, ceilings }
     }
@@ -151,33 +158,48 @@ fn encode(
     Ok(codes)
 }
 
-/// All rows, or one at random from each of [`MOST_SORTED`] stretches of equal length.
-fn picked_rows(rows: usize, seed: u64) -> Vec<usize> {
+/// One row at random from each of [`MOST_SORTED`] stretches of equal length; none picked: all.
+fn picked_rows(rows: usize, seed: u64) -> Option<Vec<usize>> {
     if rows <= MOST_SORTED {
-        return (0..rows).collect();
+        return None;
     }
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let start = |stretch: usize| (stretch as u64 * rows as u64 / MOST_SORTED as u64) as usize;
-    (0..MOST_SORTED).map(|at| random.gen_range(start(at)..start(at + 1))).collect()
+    Some((0..MOST_SORTED).map(|at| random.gen_range(start(at)..start(at + 1))).collect())
+}
+
+/// The bit of the sign.
+const SIGN: u32 = 1 << 31;
+
+/// A number that rises with the value, which is no NaN; one for both zeros. Whole numbers are sorted
+/// faster.
+#[inline]
+fn rank(value: f32) -> u32 {
+    let bits = (value + 0.0).to_bits();
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
+}
+
+/// The value of a rank.
+fn ranked(rank: u32) -> f64 {
+    f64::from(f32::from_bits(if rank & SIGN == 0 { !rank } else { rank & !SIGN }))
 }
 
 /// A border after each distinct value or, when there are too many of those, wherever the values
 /// since the last border are an equal share of what was left. A value that is a share of its own
 /// gets a bin of its own.
-fn borders(sorted: &[f32], max_bins: usize) -> Vec<f64> {
-    let runs: Vec<&[f32]> = sorted.chunk_by(|a, b| a == b).collect();
-    let every = runs.len() <= max_bins;
+fn borders(sorted: &[u32], max_bins: usize) -> Vec<f64> {
+    let runs = || sorted.chunk_by(|a, b| a == b);
+    let every = runs().nth(max_bins).is_none();
     let mut borders = Vec::new();
     let (mut left, mut bins, mut pending) = (sorted.len(), max_bins, 0);
-    for pair in runs.windows(2) {
-        let [run, next] = pair else { continue };
+    for (run, next) in runs().zip(runs().skip(1)) {
         pending += run.len();
         let full = pending * bins >= left || next.len() * bins >= left;
         let (Some(low), Some(high)) = (run.first(), next.first()) else {
             continue;
         };
         if bins > 1 && (every || full) {
-            borders.push(f64::midpoint(f64::from(*low), f64::from(*high)));
+            borders.push(f64::midpoint(ranked(*low), ranked(*high)));
             left -= pending;
             bins -= 1;
             pending = 0;

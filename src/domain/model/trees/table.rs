@@ -81,6 +81,11 @@ impl<'a> Table<'a> {
         self.values.get(row * self.width + column).copied().unwrap_or(f32::NAN)
     }
 
+    /// The values of a column, row by row.
+    pub(super) fn column(&self, column: usize) -> impl Iterator<Item = f32> + '_ {
+        self.values.chunks_exact(self.width).filter_map(move |row| row.get(column).copied())
+    }
+
     fn check(&self) -> Result<(), FitError> {
         for (index, row) in self.values.chunks_exact(self.width).enumerate() {
             for (column, (value, categorical)) in row.iter().zip(&self.categorical).enumerate() {

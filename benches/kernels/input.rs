@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::Failure;
 
 /// Where the rows are.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Files {
     /// Rows to fit
     #[arg(long)]

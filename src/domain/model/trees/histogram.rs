@@ -26,7 +26,7 @@ pub(super) struct Histogram(Vec<[Sums; BINS]>);
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) binned: &'a Binned,
-    pub(super) quantized: &'a Quantized,
+    pub(super) quantized: &'a Quantized<'a>,
     /// Whether other threads may help.
     pub(super) parallel: bool,
     pub(super) run: &'a FitRun<'a>,
@@ -83,10 +83,12 @@ impl Source<'_> {
     fn add_rows(&self, histogram: &mut Histogram, rows: &[u32], columns: Option<&[usize]>) {
         let mut unpacked = [Sums::default(); UNPACKED];
         for rows in rows.chunks(UNPACKED) {
-            for (sums, row) in unpacked.iter_mut().zip(rows) {
-                let entry = self.quantized.entries.get(*row as usize).copied().unwrap_or_default();
-                *sums = self.quantized.scale.sums(entry);
-            }
+            let mut places = unpacked.iter_mut();
+            self.quantized.unpack(rows, |sums| {
+                if let Some(place) = places.next() {
+                    *place = sums;
+                }
+            });
             let Some(columns) = columns else {
                 self.add_groups(histogram, rows, &unpacked);
                 continue;

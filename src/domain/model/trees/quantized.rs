@@ -37,9 +37,17 @@ pub(super) struct Scale {
 
 /// All rows.
 #[derive(Debug)]
-pub(super) struct Quantized {
-    pub(super) entries: Vec<Entry>,
+pub(super) struct Quantized<'a> {
+    entries: Entries<'a>,
     pub(super) scale: Scale,
+}
+
+#[derive(Debug)]
+enum Entries<'a> {
+    /// By row.
+    Each(Vec<Entry>),
+    /// Whether the event followed, by row; the entry of a row where it did not, and where it did.
+    Events(&'a [bool], [Entry; 2]),
 }
 
 /// What the sums stand for.
@@ -116,7 +124,7 @@ impl Scale {
     }
 }
 
-impl Quantized {
+impl<'a> Quantized<'a> {
     /// Gradients and weights of `rows` rows, none of them larger than said.
     pub(super) fn of(
         rows: usize,
@@ -133,26 +141,45 @@ impl Quantized {
                 *entry = scale.entry(pair(row));
             }
         });
-        Self { entries, scale }
+        Self { entries: Entries::Each(entries), scale }
     }
 
     /// The outcomes of rows as gradients: the weight of the row if the event followed, else 0.
-    pub(super) fn of_events(target: &[bool], weights: Option<&[f64]>) -> Self {
+    pub(super) fn of_events(target: &'a [bool], weights: Option<&[f64]>) -> Self {
+        let Some(weights) = weights else {
+            let scale = Scale::of(target.len(), 1.0, 1.0).even();
+            let entries = [[0.0, 1.0], [1.0, 1.0]].map(|pair| scale.entry(pair));
+            return Self { entries: Entries::Events(target, entries), scale };
+        };
         let pair = |row: usize| {
-            let weight = weights.map_or(1.0, |weights| weights.get(row).copied().unwrap_or(0.0));
+            let weight = weights.get(row).copied().unwrap_or(0.0);
             let event = target.get(row).copied().unwrap_or(false);
             [if event { weight } else { 0.0 }, weight]
         };
-        let largest = weights.map_or(1.0, |all| all.iter().copied().fold(0.0, f64::max));
+        let largest = weights.iter().copied().fold(0.0, f64::max);
         Self::by(Scale::of(target.len(), largest, largest).even(), target.len(), pair)
+    }
+
+    /// Gives `put` the sums of each of some rows, in their order.
+    #[inline(always)]
+    pub(super) fn unpack(&self, rows: &[u32], mut put: impl FnMut(Sums)) {
+        match &self.entries {
+            Entries::Each(entries) => {
+                let entry = |row: &u32| entries.get(*row as usize).copied().unwrap_or_default();
+                rows.iter().for_each(|row| put(self.scale.sums(entry(row))));
+            }
+            Entries::Events(target, entries) => {
+                let [without, with] = entries.map(|entry| self.scale.sums(entry));
+                let event = |row: &u32| target.get(*row as usize).copied().unwrap_or(false);
+                rows.iter().for_each(|row| put(if event(row) { with } else { without }));
+            }
+        }
     }
 
     /// The sums over some rows.
     pub(super) fn total(&self, rows: &[u32]) -> Sums {
         let mut total = Sums::default();
-        for entry in rows.iter().filter_map(|row| self.entries.get(*row as usize)) {
-            total.add(self.scale.sums(*entry));
-        }
+        self.unpack(rows, |sums| total.add(sums));
         total
     }
 }

@@ -140,7 +140,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// The derivatives at the scores so far.
-    fn quantized(&self) -> Quantized {
+    fn quantized(&self) -> Quantized<'static> {
         let loss = self.settings.loss;
         let derive = |row: usize| {
             let target = self.sample.target.get(row).copied().unwrap_or(0.0);

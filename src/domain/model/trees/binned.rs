@@ -29,6 +29,24 @@ pub struct Binned {
     groups: Vec<Vec<[u8; GROUP]>>,
 }
 
+/// The codes of one column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane<'a> {
+    /// Those of its group, by row.
+    codes: &'a [[u8; GROUP]],
+    /// Place of the column in the group.
+    place: usize,
+}
+
+impl Lane<'_> {
+    /// The code of a row.
+    #[inline]
+    pub(super) fn code(&self, row: usize) -> Option<u8> {
+        let codes = u32::from_le_bytes(*self.codes.get(row)?);
+        Some((codes >> (8 * self.place)) as u8)
+    }
+}
+
 /// How one column was cut.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnBins {
@@ -92,9 +110,10 @@ impl Binned {
         &self.groups
     }
 
-    /// The codes of the group that holds `column`, and the place of the column in it.
-    pub(super) fn lane(&self, column: usize) -> (&[[u8; GROUP]], usize) {
-        (self.groups.get(column / GROUP).map_or(&[], Vec::as_slice), column % GROUP)
+    /// The codes of `column`.
+    pub(super) fn lane(&self, column: usize) -> Lane<'_> {
+        let codes = self.groups.get(column / GROUP).map_or(&[][..], Vec::as_slice);
+        Lane { codes, place: column % GROUP }
     }
 }
 

@@ -145,8 +145,7 @@ impl<C: Criterion> Grower<'_, C> {
     /// Parts the rows of a node and plants its children.
     fn split(&self, growing: &mut Growing, open: &Open) -> [Place; 2] {
         let Open { place, plan, .. } = open;
-        let (codes, lane) = self.source.binned.lane(plan.column);
-        let sides = Sides { codes, lane, left: sides_of(plan) };
+        let sides = Sides { lane: self.source.binned.lane(plan.column), left: sides_of(plan) };
         let range = place.range.clone();
         let (Some(rows), Some(spare)) =
             (growing.rows.get_mut(range.clone()), growing.spare.get_mut(range.clone()))

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::binned::{Binned, GROUP};
+use super::binned::{Binned, GROUP, Lane};
 use super::quantized::{Quantized, Sums};
 use crate::model::FitRun;
 
@@ -94,8 +94,7 @@ impl Source<'_> {
                 continue;
             };
             for (column, bins) in columns.iter().zip(&mut histogram.0) {
-                let (codes, lane) = self.binned.lane(*column);
-                add_column(bins, codes, lane, rows, &unpacked);
+                add_column(bins, self.binned.lane(*column), rows, &unpacked);
             }
         }
     }
@@ -123,8 +122,12 @@ fn add_group<const WIDTH: usize>(
     rows: &[u32],
     unpacked: &[Sums; UNPACKED],
 ) {
-    for (row, sums) in rows.iter().zip(unpacked) {
-        let Some(codes) = codes.get(*row as usize) else { continue };
+    // First all reads of what may be far away: so many more of them wait at once.
+    let mut near = [[0; GROUP]; UNPACKED];
+    for (place, row) in near.iter_mut().zip(rows) {
+        *place = codes.get(*row as usize).copied().unwrap_or_default();
+    }
+    for (codes, sums) in near.iter().zip(unpacked).take(rows.len()) {
         for (bins, code) in bins.iter_mut().zip(codes).take(WIDTH) {
             if let Some(bin) = bins.get_mut(usize::from(*code)) {
                 bin.add(*sums);
@@ -135,25 +138,13 @@ fn add_group<const WIDTH: usize>(
 
 /// Adds rows to one column.
 #[inline(never)]
-fn add_column(
-    bins: &mut [Sums; BINS],
-    codes: &[[u8; GROUP]],
-    lane: usize,
-    rows: &[u32],
-    unpacked: &[Sums; UNPACKED],
-) {
+fn add_column(bins: &mut [Sums; BINS], lane: Lane<'_>, rows: &[u32], unpacked: &[Sums; UNPACKED]) {
     for (row, sums) in rows.iter().zip(unpacked) {
-        let code = codes.get(*row as usize).map_or(0, |codes| picked(*codes, lane));
+        let code = lane.code(*row as usize).unwrap_or(0);
         if let Some(bin) = bins.get_mut(usize::from(code)) {
             bin.add(*sums);
         }
     }
-}
-
-/// The code at a place of a group.
-#[inline]
-pub(super) fn picked(codes: [u8; GROUP], lane: usize) -> u8 {
-    (u32::from_le_bytes(codes) >> (8 * lane)) as u8
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 
 use rayon::prelude::*;
 
-use super::binned::GROUP;
-use super::histogram::{BINS, picked};
+use super::binned::Lane;
+use super::histogram::BINS;
 
 /// Rows that one task parts.
 const BLOCK: usize = 8_192;
 
 /// The codes of one column, and which of them go left.
 pub(super) struct Sides<'a> {
-    pub(super) codes: &'a [[u8; GROUP]],
-    pub(super) lane: usize,
+    pub(super) lane: Lane<'a>,
     pub(super) left: [bool; BINS],
 }
 
@@ -44,7 +43,7 @@ pub(super) fn part(
 fn part_block(rows: &[u32], spare: &mut [u32], sides: &Sides<'_>) -> usize {
     let (mut front, mut back) = (0, rows.len());
     for row in rows {
-        let code = sides.codes.get(*row as usize).map_or(0, |codes| picked(*codes, sides.lane));
+        let code = sides.lane.code(*row as usize).unwrap_or(0);
         let left = sides.left.get(usize::from(code)).copied().unwrap_or(false);
         back -= usize::from(!left);
         if let Some(place) = spare.get_mut(if left { front } else { back }) {
@@ -67,18 +66,22 @@ fn put<'a, 'b>(to: &'a mut [u32], from: impl ExactSizeIterator<Item = &'b u32>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::FitRun;
+    use crate::model::trees::{Binned, Table};
 
     #[test]
     fn rows_keep_their_order_on_both_sides() {
         for (count, parallel) in
             [(0u32, false), (1, false), (10, true), (50_001, true), (50_001, false)]
         {
-            let codes: Vec<[u8; GROUP]> =
-                (0..count).map(|row| [0, (row * 31 % 7) as u8, 0, 0]).collect();
+            let values: Vec<f32> =
+                (0..count).flat_map(|row| [0.0, (row * 31 % 7) as f32, 0.0]).collect();
+            let table = Table::new(&values, 3, &[1]).unwrap();
+            let binned = Binned::of(&table, 255, &FitRun::quiet(1)).unwrap();
             let mut left = [false; BINS];
             left[2] = true;
             left[5] = true;
-            let sides = Sides { codes: &codes, lane: 1, left };
+            let sides = Sides { lane: binned.lane(1), left };
             let mut rows: Vec<u32> = (0..count).collect();
             let mut spare = vec![0; rows.len()];
             let total = part(&mut rows, &mut spare, &sides, parallel);

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::binned::{Binned, GROUP, ceiling};
-use super::histogram::{BINS, picked};
+use super::binned::{Binned, Lane, ceiling};
+use super::histogram::BINS;
 use super::node::{CategorySet, Test, Tree};
 use super::table::{MISSING_BIN, level};
 use crate::model::PredictError;
@@ -125,8 +125,7 @@ pub(super) struct CodedTree<'a> {
 }
 
 struct Coded<'a> {
-    codes: &'a [[u8; GROUP]],
-    lane: usize,
+    lane: Lane<'a>,
     goes_left: [bool; BINS],
     left: usize,
 }
@@ -134,7 +133,6 @@ struct Coded<'a> {
 impl<'a> CodedTree<'a> {
     pub(super) fn of(tree: &Tree, binned: &'a Binned) -> Self {
         let coded = |split: &super::node::Split| {
-            let (codes, lane) = binned.lane(split.column);
             let mut goes_left = [split.missing_left; BINS];
             for (code, side) in (0..MISSING_BIN).zip(&mut goes_left) {
                 *side = match &split.test {
@@ -145,7 +143,7 @@ impl<'a> CodedTree<'a> {
                     Test::Among(set) => set.has(code),
                 };
             }
-            Coded { codes, lane, goes_left, left: split.left }
+            Coded { lane: binned.lane(split.column), goes_left, left: split.left }
         };
         Self { nodes: tree.nodes().iter().map(|node| node.split.as_ref().map(coded)).collect() }
     }
@@ -154,7 +152,7 @@ impl<'a> CodedTree<'a> {
     pub(super) fn leaf(&self, row: usize) -> usize {
         let mut at = 0;
         while let Some(Some(node)) = self.nodes.get(at) {
-            let code = node.codes.get(row).map_or(MISSING_BIN, |codes| picked(*codes, node.lane));
+            let code = node.lane.code(row).unwrap_or(MISSING_BIN);
             let left = node.goes_left.get(usize::from(code)).copied().unwrap_or(false);
             at = node.left + usize::from(!left);
         }

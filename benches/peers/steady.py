@@ -129,7 +129,13 @@ def report(case: Case, rounds: list[tuple[Answered, Answered]]) -> None:
                  f"/{statistics.median(pair[0].number(name) for pair in rounds):.0f}"
                  for name in ("p50_us", "p99_us", "p999_us", "max_us")]
     print(f"  {' '.join(quantiles)} {case.key}={span(beside)}/{span(alone)} "
-          f"load={','.join(pair[1].values['load'] for pair in rounds)}", flush=True)
+          f"{neighbour(rounds[0][1])}load={','.join(pair[1].values['load'] for pair in rounds)}", flush=True)
+
+
+def neighbour(run: Answered) -> str:
+    """What became of the calls of a neighbour, if there was one."""
+    told = [f"{key}={value} " for key, value in run.values.items() if key.startswith("neighbour_")]
+    return "".join(told)
 
 
 def span(values: list[float]) -> str:

@@ -46,9 +46,10 @@ struct Run {
     stopped: AtomicBool,
     unsent: AtomicU64,
     calls: Mutex<Calls>,
+    neighbours: Mutex<Calls>,
 }
 
-/// Asks and measures. A neighbour asks at a rate of its own and is not measured.
+/// Asks and measures. A neighbour asks at a rate of its own, and its calls are counted apart.
 pub(crate) async fn run(
     plan: &Plan,
     (caller, neighbour): (Caller, Option<(Caller, f64)>),
@@ -63,15 +64,16 @@ pub(crate) async fn run(
         stopped: AtomicBool::new(false),
         unsent: AtomicU64::new(0),
         calls: Mutex::default(),
+        neighbours: Mutex::default(),
     });
     let mut askers = JoinSet::new();
     if let Some((caller, rate)) = neighbour {
-        askers.spawn(at_rate(Arc::clone(&run), caller, Asker { rate, is_measured: false }));
+        askers.spawn(at_rate(Arc::clone(&run), caller, Asker { rate, is_neighbour: true }));
     }
     match plan.pace {
         Pace::Rate(_) if caller.streams() => return Err("--rate is for single calls".into()),
         Pace::Rate(rate) => {
-            askers.spawn(at_rate(Arc::clone(&run), caller, Asker { rate, is_measured: true }));
+            askers.spawn(at_rate(Arc::clone(&run), caller, Asker { rate, is_neighbour: false }));
         }
         Pace::AsAnswered(waiting) => {
             for connection in caller.connections() {
@@ -107,8 +109,11 @@ pub(crate) async fn run(
             Err(error) => return Err(error.into()),
         }
     }
-    let calls = std::mem::take(&mut *run.calls.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Outcome { calls, seconds, unsent: run.unsent.load(Ordering::Relaxed), used })
+    let taken = |calls: &Mutex<Calls>| {
+        std::mem::take(&mut *calls.lock().unwrap_or_else(PoisonError::into_inner))
+    };
+    let (calls, neighbours) = (taken(&run.calls), taken(&run.neighbours));
+    Ok(Outcome { calls, neighbours, seconds, unsent: run.unsent.load(Ordering::Relaxed), used })
 }
 
 impl Run {
@@ -118,9 +123,9 @@ impl Run {
         (number < self.plan.calls && !self.stopped.load(Ordering::Relaxed)).then_some(number)
     }
 
-    fn record(&self, code: Code, since: Instant) {
+    fn record(&self, calls: &Mutex<Calls>, code: Code, since: Instant) {
         if self.measuring.load(Ordering::Relaxed) {
-            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
             calls.add(code, since.elapsed(), self.plan.deadline);
         }
     }
@@ -131,7 +136,7 @@ async fn as_answered(run: Arc<Run>, mut connection: Connection) -> Result<(), Fa
     while let Some(number) = run.next() {
         let since = Instant::now();
         let outcome = connection.call(run.messages.nth(number), run.plan.deadline).await;
-        run.record(code(&outcome), since);
+        run.record(&run.calls, code(&outcome), since);
     }
     Ok(())
 }
@@ -155,7 +160,7 @@ async fn as_items(
         let answer = answers.message().await?;
         answer.ok_or("the server ended the stream")?;
         if let Some(since) = sent.pop_front() {
-            run.record(Code::Ok, since);
+            run.record(&run.calls, Code::Ok, since);
         }
     }
 }
@@ -164,7 +169,7 @@ async fn as_items(
 #[derive(Clone, Copy, Debug)]
 struct Asker {
     rate: f64,
-    is_measured: bool,
+    is_neighbour: bool,
 }
 
 /// Calls at even distances. A call counts from when it was due, so that a generator or a server
@@ -184,7 +189,7 @@ async fn at_rate(run: Arc<Run>, caller: Caller, asker: Asker) -> Result<(), Fail
         }
         while waiting.try_join_next().is_some() {}
         if waiting.len() >= MOST_WAITING {
-            run.unsent.fetch_add(u64::from(asker.is_measured), Ordering::Relaxed);
+            run.unsent.fetch_add(u64::from(!asker.is_neighbour), Ordering::Relaxed);
             tokio::task::yield_now().await;
             continue;
         }
@@ -193,9 +198,8 @@ async fn at_rate(run: Arc<Run>, caller: Caller, asker: Asker) -> Result<(), Fail
         let (run, mut connection) = (Arc::clone(&run), connection.ok_or("no connection")?);
         waiting.spawn(async move {
             let outcome = connection.call(run.messages.nth(number), run.plan.deadline).await;
-            if asker.is_measured {
-                run.record(code(&outcome), due);
-            }
+            let calls = if asker.is_neighbour { &run.neighbours } else { &run.calls };
+            run.record(calls, code(&outcome), due);
         });
     }
     Ok(())

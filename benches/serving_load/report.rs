@@ -42,6 +42,8 @@ impl Calls {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) calls: Calls,
+    /// Those of a neighbour.
+    pub(crate) neighbours: Calls,
     pub(crate) seconds: f64,
     /// Calls that were due while too many waited, and were not made.
     pub(crate) unsent: u64,
@@ -75,6 +77,11 @@ impl Outcome {
         if !self.calls.refused.is_empty() {
             push(&mut line, "refused_p50_us", &micros(&self.calls.refused, 0.5));
             push(&mut line, "refused_p99_us", &micros(&self.calls.refused, 0.99));
+        }
+        if self.neighbours.ended() > 0 {
+            let per_second = |calls: &[u64]| format!("{:.0}", calls.len() as f64 / self.seconds);
+            push(&mut line, "neighbour_rps", &per_second(&self.neighbours.answered));
+            push(&mut line, "neighbour_refused_rps", &per_second(&self.neighbours.refused));
         }
         push(&mut line, "load", &load_average());
         line

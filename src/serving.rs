@@ -16,7 +16,7 @@ pub use self::error::ServingError;
 pub use self::gather::{Cells, FeatureRows, Gathered, Input, RowSource, TableColumn, TableRows};
 pub use self::limit::CallLimit;
 pub(crate) use self::panel::{Panel, PanelRows};
-pub use self::predictor::{Answers, AsOfRule, Note, Predictor, ProbabilityAnswer, Question, Row};
+pub use self::predictor::{Answers, AsOfRule, Note, Predictor, Question, Row};
 pub(crate) use self::predictor::{Explain, answer_probabilities, answer_rfm, answer_segments};
 pub use self::rate::{Costs, Way};
 pub use self::statistics::{

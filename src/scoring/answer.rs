@@ -84,8 +84,8 @@ pub(super) fn columns(
         _ => {
             let rows = answer_probabilities(served, gathered, explain)?;
             let columns = vec![
-                numbers(&rows, |answer| answer.probability.probability),
-                numbers(&rows, |answer| answer.probability.percentile),
+                numbers(&rows, |answer| answer.probability),
+                numbers(&rows, |answer| answer.percentile),
             ];
             with_common(columns, served, &rows, explain.reasons)
         }

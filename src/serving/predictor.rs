@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::model::{
-    Contribution, FittedModel, Model, ModelKind, Prior, Probability, RfmAssignment,
-    SegmentAssignment,
+    Contribution, FittedModel, Model, ModelKind, Probability, RfmAssignment, SegmentAssignment,
 };
 use crate::repository::ModelName;
 use crate::store::TransactionStore;
@@ -79,15 +78,6 @@ pub struct Answers<T> {
     pub rows: Vec<Row<T>>,
 }
 
-/// A probability, with an interval where it is only the population's.
-#[derive(Clone, Copy, Debug)]
-pub struct ProbabilityAnswer {
-    /// The probability.
-    pub probability: Probability,
-    /// The population's prior, when that is the answer.
-    pub prior: Option<Prior>,
-}
-
 /// Answers questions from the store and the catalog.
 #[derive(Clone, Debug)]
 pub struct Predictor {
@@ -151,7 +141,7 @@ impl Predictor {
         &self,
         kind: ModelKind,
         question: &Question,
-    ) -> Result<Answers<ProbabilityAnswer>, ServingError> {
+    ) -> Result<Answers<Probability>, ServingError> {
         self.answer(kind, question, answer_probabilities)
     }
 
@@ -239,23 +229,21 @@ pub(crate) struct Explain<'a> {
     pub(crate) limit: &'a CallLimit,
 }
 
-/// Probabilities of churn or purchase of vectors that were gathered for `served`.
+/// Probabilities of churn or purchase of vectors that were gathered for `served`; the population's
+/// where nothing is known.
 pub(crate) fn answer_probabilities(
     served: &ServedModel,
     gathered: &Gathered,
     explain: Explain<'_>,
-) -> Result<Vec<Row<ProbabilityAnswer>>, ServingError> {
+) -> Result<Vec<Row<Probability>>, ServingError> {
     let matrix = &gathered.matrix;
     let model = served.model().classifier();
     let model = model.ok_or_else(|| wrong_kind(served, ModelKind::Churn))?;
     let (answers, prior) = (model.predict(matrix)?, model.prior());
     let reasons = |rows: &[&[f32]]| model.explain_rows(rows, explain.reasons);
     let complete = |source, probability| match source {
-        RowSource::Prior => ProbabilityAnswer {
-            probability: Probability { probability: prior.probability, percentile: 50.0 },
-            prior: Some(prior),
-        },
-        _ => ProbabilityAnswer { probability, prior: None },
+        RowSource::Prior => Probability { probability: prior.probability, percentile: 50.0 },
+        _ => probability,
     };
     rows(served, gathered, explain, answers, reasons, complete)
 }

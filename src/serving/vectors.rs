@@ -1,13 +1,11 @@
 //! Questions in vectors that the caller has, to a version of whatever kind that takes them.
 
 use crate::dataset::InputColumn;
-use crate::model::{FittedModel, RfmAssignment, SegmentAssignment};
+use crate::model::{FittedModel, Probability, RfmAssignment, SegmentAssignment};
 
 use super::gather::from_block;
 use super::predictor::{Explain, answer_probabilities, answer_rfm, answer_segments};
-use super::{
-    CallLimit, FeatureRows, Gathered, ProbabilityAnswer, Row, ServedModel, ServingError, TableRows,
-};
+use super::{CallLimit, FeatureRows, Gathered, Row, ServedModel, ServingError, TableRows};
 
 /// Rows that the caller brings whole.
 #[derive(Clone, Debug)]
@@ -22,7 +20,7 @@ pub enum CallerRows {
 #[derive(Clone, Debug)]
 pub enum VectorAnswers {
     /// Of churn and propensity.
-    Probabilities(Vec<Row<ProbabilityAnswer>>),
+    Probabilities(Vec<Row<Probability>>),
     /// Of segments.
     Segments(Vec<Row<SegmentAssignment>>),
     /// Of scores of recency, frequency and monetary value.

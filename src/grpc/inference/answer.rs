@@ -8,9 +8,9 @@ use super::question::{Encoding, Head};
 use crate::grpc::proto::inference::model_infer_response::InferOutputTensor;
 use crate::grpc::proto::inference::{InferTensorContents, ModelInferResponse};
 use crate::grpc::status::invalid_field;
-use crate::model::{FittedModel, RfmAssignment, RfmBand, SegmentAssignment};
+use crate::model::{FittedModel, Probability, RfmAssignment, RfmBand, SegmentAssignment};
 use crate::repository::Manifest;
-use crate::serving::{ProbabilityAnswer, Row, VectorAnswers};
+use crate::serving::{Row, VectorAnswers};
 
 /// One output over all rows.
 #[derive(Clone, Debug)]
@@ -55,13 +55,13 @@ pub(super) fn outputs(model: &FittedModel, answers: &VectorAnswers) -> Vec<Outpu
     }
 }
 
-fn probabilities(rows: &[Row<ProbabilityAnswer>]) -> Vec<Output> {
-    let number = |name, read: fn(&ProbabilityAnswer) -> f64| {
+fn probabilities(rows: &[Row<Probability>]) -> Vec<Output> {
+    let number = |name, read: fn(&Probability) -> f64| {
         column(name, Values::Numbers(rows.iter().map(|row| read(&row.answer)).collect()))
     };
     vec![
-        number("probability", |answer| answer.probability.probability),
-        number("percentile", |answer| answer.probability.percentile),
+        number("probability", |answer| answer.probability),
+        number("percentile", |answer| answer.percentile),
     ]
 }
 

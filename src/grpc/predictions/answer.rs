@@ -2,9 +2,9 @@
 
 use tonic::Status;
 
-use crate::model::{FittedModel, SegmentAssignment};
+use crate::model::{FittedModel, Prior, Probability, SegmentAssignment};
 use crate::repository::Manifest;
-use crate::serving::{Answers, Note, ProbabilityAnswer, Row, RowSource};
+use crate::serving::{Answers, Note, Row, RowSource};
 use crate::transaction::Timestamp;
 
 use super::ask::Asked;
@@ -120,21 +120,24 @@ struct ProbabilityColumns {
 }
 
 impl ProbabilityColumns {
-    fn of(asked: &Asked, answers: &Answers<ProbabilityAnswer>, threshold: f32) -> Self {
-        let number = |read: fn(&ProbabilityAnswer) -> f64| {
+    fn of(asked: &Asked, answers: &Answers<Probability>, threshold: f32) -> Self {
+        let number = |read: fn(&Probability) -> f64| {
             column(asked, answers, f32::NAN, |row| read(&row.answer) as f32)
         };
-        let probabilities = number(|answer| answer.probability.probability);
-        let has_prior = answers.rows.iter().any(|row| row.answer.prior.is_some());
-        let bound = |read: fn(&ProbabilityAnswer) -> f64| {
-            if has_prior { number(read) } else { Vec::new() }
+        let probabilities = number(|answer| answer.probability);
+        let is_prior = |row: &Row<Probability>| row.source == RowSource::Prior;
+        let classifier = answers.served.model().classifier();
+        let prior = classifier.filter(|_| answers.rows.iter().any(is_prior)).map(|it| it.prior());
+        let bound = |read: fn(Prior) -> f64| {
+            let Some(bound) = prior.map(|prior| read(prior) as f32) else { return Vec::new() };
+            column(asked, answers, f32::NAN, |row| if is_prior(row) { bound } else { f32::NAN })
         };
         Self {
             labels: probabilities.iter().map(|probability| *probability >= threshold).collect(),
-            percentiles: number(|answer| answer.probability.percentile),
-            lower: bound(|answer| answer.prior.map_or(f64::NAN, |prior| prior.lower)),
-            upper: bound(|answer| answer.prior.map_or(f64::NAN, |prior| prior.upper)),
-            level: if has_prior { PRIOR_LEVEL } else { 0.0 },
+            percentiles: number(|answer| answer.percentile),
+            lower: bound(|prior| prior.lower),
+            upper: bound(|prior| prior.upper),
+            level: if prior.is_some() { PRIOR_LEVEL } else { 0.0 },
             probabilities,
         }
     }
@@ -142,7 +145,7 @@ impl ProbabilityColumns {
 
 pub(super) fn churn_response(
     asked: &Asked,
-    answers: &Answers<ProbabilityAnswer>,
+    answers: &Answers<Probability>,
     threshold: f32,
     request_id: &str,
 ) -> proto::PredictChurnResponse {
@@ -167,7 +170,7 @@ pub(super) fn churn_response(
 
 pub(super) fn propensity_response(
     asked: &Asked,
-    answers: &Answers<ProbabilityAnswer>,
+    answers: &Answers<Probability>,
     threshold: f32,
     request_id: &str,
 ) -> proto::PredictPropensityResponse {

@@ -10,7 +10,13 @@ use std::marker::PhantomData;
 use bytes::{Buf as _, BufMut as _};
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+/// Bytes of an answer for which no buffer must grow: one to 1,000 vectors has 10,000.
+const ANSWER_BYTES: usize = 16 << 10;
+
+/// Bytes of items of a stream that are sent at once, as tonic has it.
+const YIELD_BYTES: usize = 32 << 10;
 
 /// The codec of all services of Patron.
 #[derive(Debug)]
@@ -60,6 +66,10 @@ impl<T: Message> Encoder for ContiguousEncoder<T> {
         written.map_err(|error| Status::internal(error.to_string()))?;
         buffer.put_slice(&bytes);
         Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(ANSWER_BYTES, YIELD_BYTES)
     }
 }
 

@@ -121,13 +121,7 @@ pub fn fit(
     let planted = Mutex::new(0);
     let plant = |index: usize| {
         let (tree, bag) = planter.plant(index)?;
-        let told = planter.told(&tree, &bag);
-        let mut unseen = unseen.lock().unwrap_or_else(PoisonError::into_inner);
-        for (place, told) in unseen.iter_mut().zip(&told) {
-            place.sum += told.unwrap_or(0);
-            place.trees += u32::from(told.is_some());
-        }
-        drop(unseen);
+        planter.tell(&tree, &bag, &unseen);
         let mut planted = planted.lock().unwrap_or_else(PoisonError::into_inner);
         *planted += 1;
         run.progress.report("plant", f64::from(*planted) / settings.trees as f64);
@@ -139,6 +133,9 @@ pub fn fit(
     let forest = Forest { width: sample.binned.width(), trees };
     Ok((forest, OutOfBag::of(&unseen, sample, &planter.rows)))
 }
+
+/// Rows about which a tree tells at a time.
+const TOLD: usize = 8_192;
 
 /// Trees that did not see a row, and what they say about it.
 #[derive(Clone, Copy, Default)]
@@ -164,12 +161,12 @@ impl Planter<'_> {
             self.run.seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let bag = self.bag(&mut random);
-        let weight = |(row, times): (usize, &u8)| {
+        let weight = |row: usize| {
+            let times = bag.get(row).copied().unwrap_or(0);
             let weight = self.sample.weights.and_then(|weights| weights.get(row));
-            f64::from(*times) * weight.copied().unwrap_or(1.0)
+            f64::from(times) * weight.copied().unwrap_or(1.0)
         };
-        let weights: Vec<f64> = bag.iter().enumerate().map(weight).collect();
-        let quantized = Quantized::of_events(self.sample.target, Some(&weights));
+        let quantized = Quantized::of_weighted_events(self.sample.target, weight);
         let binned = self.sample.binned;
         let source = Source { binned, quantized: &quantized, parallel: false, run: self.run };
         let columns: Vec<usize> = (0..binned.width()).collect();
@@ -185,14 +182,23 @@ impl Planter<'_> {
         Ok((tree, bag))
     }
 
-    /// What a tree says about each row that it did not see, in [`STEPS`].
-    fn told(&self, tree: &Tree, bag: &[u8]) -> Vec<Option<u64>> {
+    /// Adds what a tree says about each row that it did not see, in [`STEPS`].
+    fn tell(&self, tree: &Tree, bag: &[u8], unseen: &Mutex<Vec<Unseen>>) {
         let coded = CodedTree::of(tree, self.sample.binned);
         let steps = |row: usize| {
             let value = tree.nodes().get(coded.leaf(row)).map_or(0.0, |node| node.value);
             (value * STEPS).round() as u64
         };
-        bag.iter().enumerate().map(|(row, times)| (*times == 0).then(|| steps(row))).collect()
+        for (block, bag) in bag.chunks(TOLD).enumerate() {
+            let first = block * TOLD;
+            let told = |(row, times): (usize, &u8)| (*times == 0).then(|| steps(row));
+            let told: Vec<Option<u64>> = (first..).zip(bag).map(told).collect();
+            let mut unseen = unseen.lock().unwrap_or_else(PoisonError::into_inner);
+            for (place, told) in unseen.iter_mut().skip(first).zip(told) {
+                place.sum += told.unwrap_or(0);
+                place.trees += u32::from(told.is_some());
+            }
+        }
     }
 
     /// How often each row is drawn; if by chance none is, each is drawn once.

@@ -131,10 +131,7 @@ impl<'a> Quantized<'a> {
         largest: [f64; 2],
         pair: impl Fn(usize) -> [f64; 2] + Sync,
     ) -> Self {
-        Self::by(Scale::of(rows, largest[0], largest[1]), rows, pair)
-    }
-
-    fn by(scale: Scale, rows: usize, pair: impl Fn(usize) -> [f64; 2] + Sync) -> Self {
+        let scale = Scale::of(rows, largest[0], largest[1]);
         let mut entries = vec![Entry::default(); rows];
         entries.par_chunks_mut(BLOCK).enumerate().for_each(|(block, entries)| {
             for (row, entry) in (block * BLOCK..).zip(entries) {
@@ -151,13 +148,19 @@ impl<'a> Quantized<'a> {
             let entries = [[0.0, 1.0], [1.0, 1.0]].map(|pair| scale.entry(pair));
             return Self { entries: Entries::Events(target, entries), scale };
         };
-        let pair = |row: usize| {
-            let weight = weights.get(row).copied().unwrap_or(0.0);
-            let event = target.get(row).copied().unwrap_or(false);
-            [if event { weight } else { 0.0 }, weight]
+        Self::of_weighted_events(target, |row| weights.get(row).copied().unwrap_or(0.0))
+    }
+
+    /// The same with weights by row. On one thread: trees of a forest grow side by side, and a thread
+    /// that waited here would begin another one.
+    pub(super) fn of_weighted_events(target: &[bool], weight: impl Fn(usize) -> f64) -> Self {
+        let largest = (0..target.len()).map(&weight).fold(0.0, f64::max);
+        let scale = Scale::of(target.len(), largest, largest).even();
+        let entry = |(row, event): (usize, &bool)| {
+            let weight = weight(row);
+            scale.entry([if *event { weight } else { 0.0 }, weight])
         };
-        let largest = weights.iter().copied().fold(0.0, f64::max);
-        Self::by(Scale::of(target.len(), largest, largest).even(), target.len(), pair)
+        Self { entries: Entries::Each(target.iter().enumerate().map(entry).collect()), scale }
     }
 
     /// Gives `put` the sums of each of some rows, in their order.

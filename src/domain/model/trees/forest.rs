@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::binned::Binned;
 use super::checks::{DEEPEST, monotone, rows_that_count, within};
-use super::grow::{Draw, Grower};
+use super::grow::{Draw, Grower, Grown, Lists};
 use super::histogram::Source;
 use super::node::{DamagedTree, Tree, gains, same_width};
-use super::quantized::Quantized;
+use super::quantized::{Entry, Quantized};
 use super::scorer::{CodedTree, Scorer};
 use super::split::{Growth, Newton};
 use super::table::Sample;
@@ -117,11 +117,11 @@ pub fn fit(
     monotone(&settings.monotone, sample.binned)?;
     let rows = rows_that_count(sample)?;
     let unseen = Mutex::new(vec![Unseen::default(); sample.binned.rows()]);
-    let planter = Planter { sample, settings, growth: settings.growth(), rows, run };
+    let growth = settings.growth();
+    let planter = Planter { sample, settings, growth, rows, run, used: Mutex::default() };
     let planted = Mutex::new(0);
     let plant = |index: usize| {
-        let (tree, bag) = planter.plant(index)?;
-        planter.tell(&tree, &bag, &unseen);
+        let tree = planter.plant(index, &unseen)?;
         let mut planted = planted.lock().unwrap_or_else(PoisonError::into_inner);
         *planted += 1;
         run.progress.report("plant", f64::from(*planted) / settings.trees as f64);
@@ -150,36 +150,52 @@ struct Planter<'a> {
     growth: Growth,
     rows: Vec<u32>,
     run: &'a FitRun<'a>,
+    /// Lists of trees that are done, for the next ones.
+    used: Mutex<Vec<Used>>,
+}
+
+/// Lists of a tree, as long as there are rows.
+#[derive(Default)]
+struct Used {
+    /// How often the tree saw each row.
+    bag: Vec<u8>,
+    entries: Vec<Entry>,
+    lists: Lists,
 }
 
 impl Planter<'_> {
-    /// A tree, and how often it saw each row.
-    fn plant(&self, index: usize) -> Result<(Tree, Vec<u8>), FitError> {
+    /// A tree, which has told about the rows that it did not see.
+    fn plant(&self, index: usize, unseen: &Mutex<Vec<Unseen>>) -> Result<Tree, FitError> {
         self.run.check()?;
+        let used = || self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let Used { mut bag, entries, mut lists } = used().pop().unwrap_or_default();
         // An odd factor keeps the seeds of different trees apart.
         let seed =
             self.run.seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let bag = self.bag(&mut random);
+        self.fill(&mut bag, &mut random);
         let weight = |row: usize| {
             let times = bag.get(row).copied().unwrap_or(0);
             let weight = self.sample.weights.and_then(|weights| weights.get(row));
             f64::from(times) * weight.copied().unwrap_or(1.0)
         };
-        let quantized = Quantized::of_weighted_events(self.sample.target, weight);
+        let quantized = Quantized::of_weighted_events(self.sample.target, weight, entries);
         let binned = self.sample.binned;
         let source = Source { binned, quantized: &quantized, parallel: false, run: self.run };
         let columns: Vec<usize> = (0..binned.width()).collect();
         let drawn = self.settings.columns(binned.width());
         let drawn = (drawn < columns.len()).then_some(Draw { columns: drawn, random });
         let seen = |row: &u32| bag.get(*row as usize).is_some_and(|times| *times > 0);
-        let rows = self.rows.iter().copied().filter(seen).collect();
+        lists.rows.clear();
+        lists.rows.extend(self.rows.iter().copied().filter(seen));
         let criterion = Newton { l2: 0.0, events: true };
         let grower = Grower { source, growth: &self.growth, criterion, columns, drawn };
-        let mut tree = grower.grow(rows)?.tree;
+        let Grown { mut tree, lists, .. } = grower.grow(lists)?;
         let splits = tree.nodes_mut().iter_mut().filter_map(|node| node.split.as_mut());
         splits.for_each(|split| split.gain *= 2.0);
-        Ok((tree, bag))
+        self.tell(&tree, &bag, unseen);
+        used().push(Used { bag, entries: quantized.into_entries(), lists });
+        Ok(tree)
     }
 
     /// Adds what a tree says about each row that it did not see, in [`STEPS`].
@@ -202,8 +218,9 @@ impl Planter<'_> {
     }
 
     /// How often each row is drawn; if by chance none is, each is drawn once.
-    fn bag(&self, random: &mut Xoshiro256PlusPlus) -> Vec<u8> {
-        let mut bag = vec![0u8; self.sample.binned.rows()];
+    fn fill(&self, bag: &mut Vec<u8>, random: &mut Xoshiro256PlusPlus) {
+        bag.clear();
+        bag.resize(self.sample.binned.rows(), 0);
         let mut put = |row: u32, times: u8| {
             if let Some(place) = bag.get_mut(row as usize) {
                 *place = place.saturating_add(times);
@@ -230,7 +247,6 @@ impl Planter<'_> {
         if drawn == 0 {
             self.rows.iter().for_each(|row| put(*row, 1));
         }
-        bag
     }
 }
 

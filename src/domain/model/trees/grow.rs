@@ -36,12 +36,19 @@ pub(super) struct Draw {
     pub(super) random: Xoshiro256PlusPlus,
 }
 
+/// Rows to grow a tree on, and room for as many.
+#[derive(Default)]
+pub(super) struct Lists {
+    pub(super) rows: Vec<u32>,
+    pub(super) spare: Vec<u32>,
+}
+
 /// A grown tree and where its rows went.
 pub(super) struct Grown {
     pub(super) tree: Tree,
     /// The training rows, leaf by leaf.
-    pub(super) rows: Vec<u32>,
-    /// For each node the part of `rows` that reaches it.
+    pub(super) lists: Lists,
+    /// For each node the part of the rows that reaches it.
     pub(super) ranges: Vec<Range<usize>>,
 }
 
@@ -65,25 +72,24 @@ struct Open {
 /// Everything that changes while the tree grows.
 struct Growing {
     nodes: Vec<Node>,
-    rows: Vec<u32>,
-    spare: Vec<u32>,
+    lists: Lists,
     ranges: Vec<Range<usize>>,
 }
 
 impl<C: Criterion> Grower<'_, C> {
     /// Grows a tree on some rows.
-    pub(super) fn grow(mut self, rows: Vec<u32>) -> Result<Grown, FitError> {
-        let sums = self.source.quantized.total(&rows);
-        let spare = vec![0; rows.len()];
-        let mut growing = Growing { nodes: Vec::new(), rows, spare, ranges: Vec::new() };
-        let range = 0..growing.rows.len();
+    pub(super) fn grow(mut self, mut lists: Lists) -> Result<Grown, FitError> {
+        let sums = self.source.quantized.total(&lists.rows);
+        lists.spare.resize(lists.rows.len(), 0);
+        let mut growing = Growing { nodes: Vec::new(), lists, ranges: Vec::new() };
+        let range = 0..growing.lists.rows.len();
         let root = Place { node: 0, depth: 0, range, sums, bounds: Bounds::NONE };
         self.plant(&mut growing, &root);
         let mut open = BinaryHeap::new();
         let mut leaves = 1;
         if leaves < self.growth.max_leaves && self.may_split(&root) {
             let columns = self.columns_of_node();
-            let histogram = self.source.histogram(&growing.rows, &columns);
+            let histogram = self.source.histogram(&growing.lists.rows, &columns);
             open.extend(self.opened(root, histogram, &columns));
         }
         while leaves < self.growth.max_leaves {
@@ -92,7 +98,7 @@ impl<C: Criterion> Grower<'_, C> {
             let children = self.split(&mut growing, &next);
             leaves += 1;
             if leaves < self.growth.max_leaves {
-                open.extend(self.look_at(&growing.rows, next.histogram, children));
+                open.extend(self.look_at(&growing.lists.rows, next.histogram, children));
             }
         }
         self.source.run.check()?;
@@ -147,8 +153,8 @@ impl<C: Criterion> Grower<'_, C> {
         let Open { place, plan, .. } = open;
         let sides = Sides { lane: self.source.binned.lane(plan.column), left: sides_of(plan) };
         let range = place.range.clone();
-        let (Some(rows), Some(spare)) =
-            (growing.rows.get_mut(range.clone()), growing.spare.get_mut(range.clone()))
+        let Lists { rows, spare } = &mut growing.lists;
+        let (Some(rows), Some(spare)) = (rows.get_mut(range.clone()), spare.get_mut(range.clone()))
         else {
             return [0, 1].map(|_| place.emptied());
         };
@@ -238,7 +244,7 @@ impl Grown {
     /// The training rows that reach a node.
     pub(super) fn rows_at(&self, node: usize) -> &[u32] {
         let range = self.ranges.get(node).cloned().unwrap_or_default();
-        self.rows.get(range).unwrap_or_default()
+        self.lists.rows.get(range).unwrap_or_default()
     }
 }
 
@@ -248,7 +254,7 @@ impl Growing {
             algorithm: "trees",
             message: error.to_string(),
         })?;
-        Ok(Grown { tree, rows: self.rows, ranges: self.ranges })
+        Ok(Grown { tree, lists: self.lists, ranges: self.ranges })
     }
 }
 

@@ -148,19 +148,34 @@ impl<'a> Quantized<'a> {
             let entries = [[0.0, 1.0], [1.0, 1.0]].map(|pair| scale.entry(pair));
             return Self { entries: Entries::Events(target, entries), scale };
         };
-        Self::of_weighted_events(target, |row| weights.get(row).copied().unwrap_or(0.0))
+        let weight = |row: usize| weights.get(row).copied().unwrap_or(0.0);
+        Self::of_weighted_events(target, weight, Vec::new())
     }
 
-    /// The same with weights by row. On one thread: trees of a forest grow side by side, and a thread
-    /// that waited here would begin another one.
-    pub(super) fn of_weighted_events(target: &[bool], weight: impl Fn(usize) -> f64) -> Self {
+    /// The same with weights by row, in a list that was used before. On one thread: trees of a forest
+    /// grow side by side, and a thread that waited here would begin another one.
+    pub(super) fn of_weighted_events(
+        target: &[bool],
+        weight: impl Fn(usize) -> f64,
+        mut entries: Vec<Entry>,
+    ) -> Self {
         let largest = (0..target.len()).map(&weight).fold(0.0, f64::max);
         let scale = Scale::of(target.len(), largest, largest).even();
         let entry = |(row, event): (usize, &bool)| {
             let weight = weight(row);
             scale.entry([if *event { weight } else { 0.0 }, weight])
         };
-        Self { entries: Entries::Each(target.iter().enumerate().map(entry).collect()), scale }
+        entries.clear();
+        entries.extend(target.iter().enumerate().map(entry));
+        Self { entries: Entries::Each(entries), scale }
+    }
+
+    /// The list of the entries, to be used again.
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        match self.entries {
+            Entries::Each(entries) => entries,
+            Entries::Events(..) => Vec::new(),
+        }
     }
 
     /// Gives `put` the sums of each of some rows, in their order.

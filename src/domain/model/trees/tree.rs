@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::checks::{DEEPEST, monotone, refused, rows_that_count, within};
-use super::grow::Grower;
+use super::grow::{Grower, Lists};
 use super::histogram::Source;
 use super::node::Tree;
 use super::quantized::Quantized;
@@ -136,5 +136,7 @@ fn grown<C: Criterion>(
     criterion: C,
 ) -> Result<Tree, FitError> {
     let columns = (0..source.binned.width()).collect();
-    Ok(Grower { source, growth, criterion, columns, drawn: None }.grow(rows)?.tree)
+    Ok(Grower { source, growth, criterion, columns, drawn: None }
+        .grow(Lists { rows, spare: Vec::new() })?
+        .tree)
 }

@@ -6,7 +6,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use super::super::checks::{monotone, refused, rows_that_count};
-use super::super::grow::{Grower, Grown};
+use super::super::grow::{Grower, Grown, Lists};
 use super::super::histogram::Source;
 use super::super::node::Tree;
 use super::super::quantized::Quantized;
@@ -65,6 +65,8 @@ struct Rounds<'a> {
     random: Xoshiro256PlusPlus,
     /// The rows that have a weight.
     rows: Vec<u32>,
+    /// Of the round before, for the next one.
+    lists: Lists,
     /// The raw score of every row.
     raw: Vec<f64>,
     /// The largest weight.
@@ -95,6 +97,7 @@ impl<'a> Rounds<'a> {
             run,
             random: Xoshiro256PlusPlus::seed_from_u64(run.seed),
             rows,
+            lists: Lists::default(),
             raw: vec![initial; count],
             heaviest: sample.weights.map_or(1.0, |all| all.iter().copied().fold(0.0, f64::max)),
             model: Boosting { loss, initial, width, trees: Vec::new() },
@@ -127,7 +130,8 @@ impl<'a> Rounds<'a> {
 
     fn grow(&mut self) -> Result<Grown, FitError> {
         let quantized = self.quantized();
-        let rows = self.rows_of_round();
+        let mut lists = std::mem::take(&mut self.lists);
+        self.rows_of_round(&mut lists.rows);
         let columns = self.columns_of_round();
         let source = Source {
             binned: self.sample.binned,
@@ -136,7 +140,7 @@ impl<'a> Rounds<'a> {
             run: self.run,
         };
         let criterion = Newton { l2: self.settings.l2, events: false };
-        Grower { source, growth: &self.growth, criterion, columns, drawn: None }.grow(rows)
+        Grower { source, growth: &self.growth, criterion, columns, drawn: None }.grow(lists)
     }
 
     /// The derivatives at the scores so far.
@@ -160,15 +164,16 @@ impl<'a> Rounds<'a> {
         Quantized::of(rows, largest, derive)
     }
 
-    fn rows_of_round(&mut self) -> Vec<u32> {
+    fn rows_of_round(&mut self, rows: &mut Vec<u32>) {
         let share = self.settings.row_share;
-        if share >= 1.0 {
-            return self.rows.clone();
+        rows.clear();
+        if share < 1.0 {
+            let random = &mut self.random;
+            rows.extend(self.rows.iter().copied().filter(|_| random.r#gen::<f64>() < share));
         }
-        let random = &mut self.random;
-        let rows = self.rows.iter().copied().filter(|_| random.r#gen::<f64>() < share);
-        let rows: Vec<u32> = rows.collect();
-        if rows.is_empty() { self.rows.clone() } else { rows }
+        if rows.is_empty() {
+            rows.extend_from_slice(&self.rows);
+        }
     }
 
     fn columns_of_round(&mut self) -> Vec<usize> {
@@ -200,6 +205,7 @@ impl<'a> Rounds<'a> {
         }
         self.move_scores(&grown);
         self.model.trees.push(grown.tree);
+        self.lists = grown.lists;
     }
 
     fn move_scores(&mut self, grown: &Grown) {

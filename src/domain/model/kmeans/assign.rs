@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::frame::{BLOCK_ROWS, Frame, MOST_NORM, PANEL};
+use super::frame::{BLOCK_ROWS, Frame, PANEL};
 use super::points::{Points, refused, squared_distance};
 use super::tile::{SearchTiles, nearest};
 use crate::model::{FitError, FitRun};
@@ -125,15 +125,13 @@ impl<'a> Search<'a> {
         let Some(panels) = room.panels.get_mut(..panels) else { return };
         self.frame.pack(rows, panels);
         nearest(panels, &self.tiles, &mut room.labels, &mut room.distances);
-        let norms = panels.chunks_exact(PANEL).skip(self.width).step_by(self.width + 1).flatten();
-        let found = room.labels.iter().zip(norms);
+        let found = room.labels.iter().zip(&room.distances);
         let places = labels.iter_mut().zip(distances);
-        for ((row, (label, norm)), (to, distance)) in
+        for ((row, (label, about)), (to, distance)) in
             rows.chunks_exact(self.width).zip(found).zip(places)
         {
-            // Too far out for f32, where differences of the distances mean nothing either way.
-            let near = *norm < MOST_NORM;
-            *to = if near { *label } else { self.exact(row) };
+            // Too far out for f32, differences of the distances mean nothing either way.
+            *to = if about.is_finite() { *label } else { self.exact(row) };
             let start = *to as usize * self.width;
             let centre = self.centres.get(start..start + self.width).unwrap_or_default();
             *distance = squared_distance(row, centre);

@@ -74,10 +74,9 @@ impl Frame {
         centres.iter().zip(origin).map(place).collect()
     }
 
-    /// Values of one panel: the columns one after the other, [`PANEL`] rows each, then the squared
-    /// lengths of the rows.
+    /// Values of one panel: the columns one after the other, [`PANEL`] rows each.
     pub(super) fn panel_len(&self) -> usize {
-        (self.origin.len() + 1) * PANEL
+        self.origin.len() * PANEL
     }
 
     /// Fills panels with rows; places beyond the last row become 0.
@@ -96,7 +95,6 @@ impl Frame {
         panel: &mut [f32],
     ) {
         let (columns, _) = panel.as_chunks_mut::<PANEL>();
-        let Some((norms, columns)) = columns.split_last_mut() else { return };
         if rows.len() < PANEL {
             columns.iter_mut().for_each(|column| column.fill(0.0));
         }
@@ -105,12 +103,6 @@ impl Frame {
                 if let Some(to) = column.get_mut(lane) {
                     *to = value * self.scale - origin;
                 }
-            }
-        }
-        norms.fill(0.0);
-        for column in columns {
-            for (norm, value) in norms.iter_mut().zip(column) {
-                *norm += *value * *value;
             }
         }
     }
@@ -134,10 +126,9 @@ impl Frame {
     }
 }
 
-/// Values of one row of a panel, without its squared length.
+/// Values of one row of a panel.
 pub(super) fn lane(panel: &[f32], row: usize) -> impl Iterator<Item = f64> + '_ {
-    let columns = panel.len().saturating_sub(PANEL);
-    let columns = panel.get(..columns).unwrap_or_default().chunks_exact(PANEL);
+    let columns = panel.chunks_exact(PANEL);
     columns.filter_map(move |column| column.get(row)).map(|value| f64::from(*value))
 }
 

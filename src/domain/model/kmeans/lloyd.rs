@@ -29,10 +29,11 @@ const NONE: u32 = u32::MAX;
 const SORTED_AFTER: [usize; 4] = [2, 7, 20, 60];
 
 /// Parts that the rows are cut into: each has sums of its own.
-const MOST_PARTS: usize = 16;
+const FEWEST_PARTS: usize = 4;
+const MOST_PARTS: usize = 64;
 
-/// Bytes that the sums of the parts may take, within limits.
-const PARTS_BYTES: usize = 8 << 20;
+/// Rows per cluster in a part, within those limits: its sums take a 64th of the memory of its rows.
+const ROWS_OF_CLUSTER: usize = 128;
 
 /// Iterates from `centres`, which are in the frame of the rows. `enough` is the sum of squared
 /// moves at which the start has converged.
@@ -69,13 +70,11 @@ struct Lloyd<'a, 'p> {
     run: &'a FitRun<'a>,
     labels: Vec<u32>,
     groups: Groups,
-    /// See [`Skim`].
+    /// See [`Skim`]. None until rows were sorted: they would not pay.
     gaps: Vec<f32>,
     gaps_of_block: usize,
     /// Whether rows are to be sorted before the next pass.
     sort: bool,
-    /// Whether gaps are kept, which pays once rows were sorted.
-    skims: bool,
     sums: Sums,
     /// Whether rows were ever taken out of `sums`, which leaves rounding errors.
     stale: bool,
@@ -87,8 +86,6 @@ struct Lloyd<'a, 'p> {
 struct Part {
     change: Sums,
     moved: usize,
-    found: Vec<u32>,
-    distances: Vec<f32>,
 }
 
 /// The centres after a pass.
@@ -102,23 +99,18 @@ impl<'a, 'p> Lloyd<'a, 'p> {
         let width = packed.width();
         let groups = Groups::of(centres, width);
         let sums = Sums::new(centres.len() / width, width);
-        let most = (PARTS_BYTES / size_of_val(centres)).clamp(4, MOST_PARTS);
-        let blocks_of_part = packed.blocks().div_ceil(most).max(1);
-        let part = || Part {
-            change: sums.clone(),
-            moved: 0,
-            found: vec![NONE; BLOCK_ROWS],
-            distances: vec![0.0; BLOCK_ROWS],
-        };
+        let parts = packed.rows() / (ROWS_OF_CLUSTER * (centres.len() / width));
+        let parts = parts.clamp(FEWEST_PARTS, MOST_PARTS);
+        let blocks_of_part = packed.blocks().div_ceil(parts).max(1);
+        let part = || Part { change: sums.clone(), moved: 0 };
         let parts = (0..packed.blocks().div_ceil(blocks_of_part)).map(|_| part()).collect();
         let gaps_of_block = BLOCK_ROWS / shared_rows() * groups.group_moves.len();
         Self {
             run,
             labels: vec![NONE; packed.rows()],
-            gaps: vec![-1.0; packed.blocks() * gaps_of_block],
+            gaps: Vec::new(),
             gaps_of_block,
             sort: false,
-            skims: false,
             groups,
             sums,
             stale: false,
@@ -133,24 +125,25 @@ impl<'a, 'p> Lloyd<'a, 'p> {
         if self.sort {
             self.groups = Groups::of(centres, self.packed.width());
             self.packed.sort(&mut self.labels, &self.groups.ranks(), self.run)?;
-            self.gaps.fill(-1.0);
-            self.skims = true;
+            self.gaps.clear();
+            self.gaps.resize(self.packed.blocks() * self.gaps_of_block, -1.0);
         } else {
             self.groups.move_to(centres);
         }
         let again = self.labels.first().is_some_and(|label| *label != NONE);
         let (groups, gaps_of_block) = (&self.groups, self.gaps_of_block);
         let (packed, run, blocks_of_part) = (&*self.packed, self.run, self.blocks_of_part);
-        let skims = self.skims;
-        let labels = self.labels.par_chunks_mut(BLOCK_ROWS * blocks_of_part);
-        let gaps = self.gaps.par_chunks_mut(gaps_of_block * blocks_of_part);
-        let parts = labels.zip(gaps).zip(&mut self.parts).enumerate();
-        parts.try_for_each(|(index, ((labels, gaps), part))| {
+        let mut gaps = self.gaps.chunks_mut(gaps_of_block * blocks_of_part);
+        let labels = self.labels.chunks_mut(BLOCK_ROWS * blocks_of_part);
+        let parts: Vec<_> =
+            labels.zip(&mut self.parts).map(|(labels, part)| (labels, part, gaps.next())).collect();
+        parts.into_par_iter().enumerate().try_for_each(|(index, (labels, part, gaps))| {
             part.clear();
-            let blocks = labels.chunks_mut(BLOCK_ROWS).zip(gaps.chunks_mut(gaps_of_block));
-            for (block, (labels, gaps)) in (index * blocks_of_part..).zip(blocks) {
+            let mut gaps = gaps.map(|gaps| gaps.chunks_mut(gaps_of_block));
+            let blocks = labels.chunks_mut(BLOCK_ROWS);
+            for (block, labels) in (index * blocks_of_part..).zip(blocks) {
                 run.check()?;
-                let gaps = skims.then_some(gaps);
+                let gaps = gaps.as_mut().and_then(Iterator::next);
                 part.assign(&packed.block(block), groups, gaps, labels);
             }
             Ok::<(), FitError>(())
@@ -228,12 +221,12 @@ impl Part {
         gaps: Option<&mut [f32]>,
         labels: &mut [u32],
     ) {
+        let mut found = [NONE; BLOCK_ROWS];
         let places = block.rows.next_multiple_of(PANEL);
-        let mut found = std::mem::take(&mut self.found);
         if let Some(found) = found.get_mut(..places) {
             match gaps {
                 Some(gaps) => Skim { panels: block.panels, groups, labels, gaps, found }.run(),
-                None => nearest(block.panels, &groups.tiles, found, &mut self.distances),
+                None => nearest(block.panels, &groups.tiles, found, &mut [0.0; BLOCK_ROWS]),
             }
         }
         let panels = labels.chunks_mut(PANEL).zip(found.chunks(PANEL)).enumerate();
@@ -242,7 +235,6 @@ impl Part {
                 self.move_rows(block, panel * PANEL, labels, found);
             }
         }
-        self.found = found;
     }
 
     /// Gives the rows from `first` on the labels that were found.

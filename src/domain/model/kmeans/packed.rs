@@ -85,7 +85,7 @@ impl<'a> Packed<'a> {
     }
 
     pub(super) fn width(&self) -> usize {
-        self.frame.panel_len() / PANEL - 1
+        self.frame.panel_len() / PANEL
     }
 
     pub(super) fn blocks(&self) -> usize {
@@ -170,7 +170,7 @@ impl<'a> Block<'a> {
     /// Sum and sum of squares of each column.
     fn moments(self) -> Vec<(f64, f64)> {
         const LANES: usize = 8;
-        let columns = self.panel_len / PANEL - 1;
+        let columns = self.panel_len / PANEL;
         let mut moments = vec![([0.0_f64; LANES], [0.0_f64; LANES]); columns];
         for panel in self.panels() {
             for (column, (sums, squares)) in panel.chunks_exact(PANEL).zip(&mut moments) {

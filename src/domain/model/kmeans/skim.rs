@@ -57,13 +57,13 @@ impl WithSimd for Skim<'_> {
         let (groups, width) = (self.groups, self.groups.width);
         let mut gaps = self.gaps.chunks_exact_mut(groups.group_moves.len());
         let mut labels = self.labels.chunks(VECTORS * S::F32_LANES);
-        let panels = self.panels.chunks_exact((width + 1) * PANEL);
+        let panels = self.panels.chunks_exact(width * PANEL);
         for (panel, found) in panels.zip(self.found.chunks_exact_mut(PANEL)) {
             let vectors = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
             let found = S::as_mut_simd_u32s(found).0.as_chunks_mut::<VECTORS>().0;
             let count = found.len();
             for (group, found) in found.iter_mut().enumerate() {
-                let rows = Rows::<S> { vectors, group, groups: count, width };
+                let rows = Rows::<S> { vectors, group, groups: count };
                 let gaps = gaps.next().unwrap_or_default();
                 shrink(gaps, groups, labels.next().unwrap_or_default());
                 *found = skim(simd, rows, groups, gaps);

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::frame::PANEL;
+use super::frame::{MOST_NORM, PANEL};
 
 /// Vectors of rows in registers.
 pub(super) const VECTORS: usize = 3;
@@ -89,6 +89,7 @@ impl<const C: usize> Tiles<C> {
 
 /// Finds the nearest centre of each row of `panels`, the first on a tie. The outputs hold a whole
 /// panel each; distances are squared, in the frame's unit, good to the error bound of the search.
+/// A row too far out for f32 is infinitely far from every centre.
 pub(super) fn nearest(
     panels: &[f32],
     centres: &Tiles<CENTRES>,
@@ -115,14 +116,14 @@ impl WithSimd for Nearest<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let labels = self.labels.chunks_exact_mut(PANEL);
         let outputs = labels.zip(self.distances.chunks_exact_mut(PANEL));
-        let panels = self.panels.chunks_exact((self.centres.width + 1) * PANEL);
+        let panels = self.panels.chunks_exact(self.centres.width * PANEL);
         for (panel, (labels, distances)) in panels.zip(outputs) {
             let vectors = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
             let labels = S::as_mut_simd_u32s(labels).0.as_chunks_mut::<VECTORS>().0;
             let distances = S::as_mut_simd_f32s(distances).0.as_chunks_mut::<VECTORS>().0;
             let groups = labels.len();
             for (group, (labels, distances)) in labels.iter_mut().zip(distances).enumerate() {
-                let rows = Rows::<S> { vectors, group, groups, width: self.centres.width };
+                let rows = Rows::<S> { vectors, group, groups };
                 (*labels, *distances) = search(simd, rows, self.centres);
             }
         }
@@ -135,20 +136,24 @@ pub(super) struct Rows<'a, S: Simd> {
     pub(super) vectors: &'a [[S::f32s; VECTORS]],
     pub(super) group: usize,
     pub(super) groups: usize,
-    pub(super) width: usize,
 }
 
 impl<'a, S: Simd> Rows<'a, S> {
-    /// The columns, and at last the squared lengths.
     #[inline(always)]
     fn columns(self) -> impl Iterator<Item = &'a [S::f32s; VECTORS]> {
         self.vectors.iter().skip(self.group).step_by(self.groups)
     }
 
+    /// Squared lengths.
     #[inline(always)]
     pub(super) fn norms(self, simd: S) -> [S::f32s; VECTORS] {
-        let norms = self.vectors.get(self.width * self.groups + self.group);
-        norms.copied().unwrap_or([simd.splat_f32s(0.0); VECTORS])
+        let mut norms = [simd.splat_f32s(0.0); VECTORS];
+        for column in self.columns() {
+            for (norm, value) in norms.iter_mut().zip(column) {
+                *norm = simd.mul_add_e_f32s(*value, *value, *norm);
+            }
+        }
+        norms
     }
 }
 
@@ -198,7 +203,7 @@ type Answers<S> = ([<S as Simd>::u32s; VECTORS], [<S as Simd>::f32s; VECTORS]);
 /// Nearest by `|c|^2 / 2 - x.c`; by differences where that could be wrong for one of the rows.
 #[inline(always)]
 fn search<S: Simd>(simd: S, rows: Rows<'_, S>, centres: &Tiles<CENTRES>) -> Answers<S> {
-    let found = scan::<S, false>(simd, rows, centres, 0..centres.len());
+    let mut found = scan::<S, false>(simd, rows, centres, 0..centres.len());
     let norms = rows.norms(simd);
     let mut unsure = simd.splat_u32s(0);
     let mut distances = norms;
@@ -214,8 +219,13 @@ fn search<S: Simd>(simd: S, rows: Rows<'_, S>, centres: &Tiles<CENTRES>) -> Answ
     }
     let unsure = pulp::bytemuck::bytes_of(&unsure).iter().any(|byte| *byte != 0);
     if unsure {
-        let found = scan::<S, true>(simd, rows, centres, 0..centres.len());
-        return (found.map(|found| found.label), found.map(|found| found.best));
+        found = scan::<S, true>(simd, rows, centres, 0..centres.len());
+        distances = found.map(|found| found.best);
+    }
+    let (most, infinity) = (simd.splat_f32s(MOST_NORM), simd.splat_f32s(f32::INFINITY));
+    for (norm, distance) in norms.iter().zip(&mut distances) {
+        let near = simd.less_than_f32s(*norm, most);
+        *distance = simd.select_f32s(near, *distance, infinity);
     }
     (found.map(|found| found.label), distances)
 }
@@ -310,7 +320,7 @@ impl<const C: usize> WithSimd for Distances<'_, C> {
         let vectors = S::as_simd_f32s(self.panel).0.as_chunks::<VECTORS>().0;
         let groups = PANEL / (VECTORS * S::F32_LANES);
         for group in 0..groups {
-            let rows = Rows::<S> { vectors, group, groups, width: self.values.len() };
+            let rows = Rows::<S> { vectors, group, groups };
             let scores = scores::<S, C, true>(simd, rows, self.values, self.start);
             for (scores, out) in scores.iter().zip(self.distances.iter_mut()) {
                 let out = S::as_mut_simd_f32s(out).0.as_chunks_mut::<VECTORS>().0;

@@ -296,24 +296,29 @@ fn rows<A, T>(
     complete: impl Fn(RowSource, A) -> T,
 ) -> Result<Vec<Row<T>>, ServingError> {
     let mut reasons = explained(gathered, explain, reasons)?.into_iter();
-    let active_days = served.manifest().active_days;
     let recency = gathered.matrix.column_index("recency_days");
+    let active = recency.zip(served.manifest().active_days);
+    let is_outside = |row| {
+        active.is_some_and(|(column, days)| {
+            let recency = gathered.matrix.row(row).get(column);
+            recency.is_some_and(|recency| f64::from(*recency) > f64::from(days))
+        })
+    };
     let known = gathered.sources.iter().zip(&gathered.last_lines);
-    let mut rows = Vec::with_capacity(answers.len());
-    for (index, (answer, (source, last_line))) in answers.into_iter().zip(known).enumerate() {
-        explain.limit.check_row(index)?;
-        let values = gathered.matrix.row(index);
-        let note = note(*source, recency.and_then(|at| values.get(at)), active_days);
+    let row = |(index, (answer, (source, last_line))): (usize, (A, (&RowSource, &_)))| {
         let is_known = *source != RowSource::Prior;
-        rows.push(Row {
+        Row {
             source: *source,
             last_line: *last_line,
             answer: complete(*source, answer),
             reasons: if is_known { reasons.next().unwrap_or_default() } else { Vec::new() },
-            note,
-        });
-    }
-    Ok(rows)
+            note: match is_known {
+                true => is_outside(index).then_some(Note::OutsidePopulation),
+                false => Some(Note::NoHistory),
+            },
+        }
+    };
+    Ok(answers.into_iter().zip(known).enumerate().map(row).collect())
 }
 
 /// The reasons of the rows of which anything is known, in their order; none where none are asked for.
@@ -333,14 +338,6 @@ fn explained(
         }
     }
     Ok(explained)
-}
-
-fn note(source: RowSource, recency: Option<&f32>, active_days: Option<u32>) -> Option<Note> {
-    if source == RowSource::Prior {
-        return Some(Note::NoHistory);
-    }
-    let (recency, active_days) = (f64::from(*recency?), f64::from(active_days?));
-    (recency > active_days).then_some(Note::OutsidePopulation)
 }
 
 fn wrong_kind(served: &ServedModel, expected: ModelKind) -> ServingError {

@@ -198,13 +198,22 @@ fn wilson_interval(events: f64, rows: f64) -> (f64, f64) {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(from = "Points", into = "Points")]
 struct Ranks {
-    /// See [`Points`].
-    points: Vec<(f64, f64)>,
+    /// In rising order.
+    points: Vec<Point>,
     /// How many points lie below each multiple of 1 / [`Ranks::STEPS`], up to 1, and their number.
     below: Vec<u32>,
 }
 
-/// Points (value, percentile) in rising order, where a percentile counts ties half.
+/// A value, and its percentile, which counts ties half.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Point {
+    value: f64,
+    percentile: f64,
+    /// How fast the percentile rises from the point before to this one.
+    slope: f64,
+}
+
+/// Points as they are stored: (value, percentile) in rising order.
 #[derive(Deserialize, Serialize)]
 struct Points {
     points: Vec<(f64, f64)>,
@@ -217,13 +226,19 @@ impl From<Points> for Ranks {
             points.partition_point(|point| point.0 < border) as u32
         };
         let below = (0..=Self::STEPS).map(below).chain([points.len() as u32]).collect();
-        Self { points, below }
+        let mut before = (f64::NEG_INFINITY, 0.0);
+        let point = |(value, percentile)| {
+            let slope = (percentile - before.1) / (value - before.0);
+            before = (value, percentile);
+            Point { value, percentile, slope }
+        };
+        Self { points: points.into_iter().map(point).collect(), below }
     }
 }
 
 impl From<Ranks> for Points {
     fn from(Ranks { points, .. }: Ranks) -> Self {
-        Self { points }
+        Self { points: points.iter().map(|point| (point.value, point.percentile)).collect() }
     }
 }
 
@@ -254,24 +269,26 @@ impl Ranks {
         let step = ((value * Self::STEPS as f64) as usize).min(Self::STEPS);
         let Some([from, to]) = self.below.get(step..step + 2) else { return 0 };
         let (from, to) = (*from as usize, *to as usize);
-        let near = self.points.get(from..to).unwrap_or_default();
-        from + near.partition_point(|point| point.0 < value)
+        let rest = self.points.get(from..).unwrap_or_default();
+        // A few are counted without guessing which way to turn; those of later parts are not below.
+        let few = rest.first_chunk::<4>().map(|few| few.map(|point| point.value < value));
+        match few {
+            Some(few) if few.contains(&false) => from + few.map(usize::from).iter().sum::<usize>(),
+            _ => {
+                let near = rest.get(..to - from).unwrap_or_default();
+                from + near.partition_point(|point| point.value < value)
+            }
+        }
     }
 
     /// The percentile of `value`, linear between points, 0 below all and 100 above all of them.
     fn percentile(&self, value: f64) -> f64 {
         let at = self.below(value);
-        let above = self.points.get(at);
-        if let Some((found, percentile)) = above
-            && *found == value
-        {
-            return *percentile;
-        }
         let below = at.checked_sub(1).and_then(|at| self.points.get(at));
-        match (below, above) {
+        match (below, self.points.get(at)) {
+            (_, Some(above)) if above.value == value => above.percentile,
             (Some(below), Some(above)) => {
-                let part = (value - below.0) / (above.0 - below.0);
-                below.1 + part * (above.1 - below.1)
+                (below.percentile + (value - below.value) * above.slope).min(above.percentile)
             }
             (None, Some(_)) => 0.0,
             (Some(_), None) => 100.0,
@@ -281,14 +298,15 @@ impl Ranks {
 
     /// The value at a percentile, linear between points; the nearest end outside of them.
     fn value_at(&self, percentile: f64) -> f64 {
-        let at = self.points.partition_point(|point| point.1 < percentile);
+        let at = self.points.partition_point(|point| point.percentile < percentile);
         let below = at.checked_sub(1).and_then(|at| self.points.get(at));
         match (below, self.points.get(at)) {
             (Some(below), Some(above)) => {
-                let part = (percentile - below.1) / (above.1 - below.1);
-                below.0 + part * (above.0 - below.0)
+                let rise = above.percentile - below.percentile;
+                let part = (percentile - below.percentile) / rise;
+                below.value + part * (above.value - below.value)
             }
-            (None, Some(end)) | (Some(end), None) => end.0,
+            (None, Some(end)) | (Some(end), None) => end.value,
             (None, None) => 0.5,
         }
     }
@@ -339,7 +357,7 @@ mod tests {
         for population in [vec![], vec![0.0], vec![1.0, 0.25, 0.0, 0.25, 1.0 / 2_048.0]] {
             let ranks = Ranks::of(population.into_iter());
             for value in ends.into_iter().chain((0..2_000).map(|i| f64::from(i) / 1_999.0)) {
-                let expected = ranks.points.partition_point(|point| point.0 < value);
+                let expected = ranks.points.partition_point(|point| point.value < value);
                 assert_eq!(ranks.below(value), expected, "{value}");
             }
         }

@@ -76,13 +76,16 @@ pub(super) fn column<T, A: Clone>(
     default: A,
     read: impl Fn(&Row<T>) -> A,
 ) -> Vec<A> {
-    let mut values = vec![default; asked.rows];
-    for (place, row) in asked.kept.iter().zip(&answers.rows) {
-        if let Some(value) = values.get_mut(*place) {
-            *value = read(row);
-        }
+    let mut answered = answers.rows.iter().map(read);
+    if asked.errors.is_empty() {
+        return answered.collect();
     }
-    values
+    let mut refused = asked.errors.iter().map(|error| error.row as usize).peekable();
+    let value = |row| match refused.next_if_eq(&row) {
+        Some(_) => default.clone(),
+        None => answered.next().unwrap_or_else(|| default.clone()),
+    };
+    (0..asked.rows).map(value).collect()
 }
 
 fn source(source: RowSource) -> proto::RowSource {

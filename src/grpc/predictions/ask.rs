@@ -54,8 +54,7 @@ pub(super) struct Asked {
     pub(super) question: Question,
     /// Rows of the request.
     pub(super) rows: usize,
-    /// The rows of the request that the question is about, in order.
-    pub(super) kept: Vec<usize>,
+    /// The rows that the question is not about, in order.
     pub(super) errors: Vec<proto::RowError>,
 }
 
@@ -65,7 +64,7 @@ pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Aske
     let missing = || {
         invalid_field("input", "expected customer_ids, features, histories or a table, found none")
     };
-    let (rows, kept, errors, input) = match input.ok_or_else(missing)? {
+    let (rows, errors, input) = match input.ok_or_else(missing)? {
         Input::CustomerIds(ids) => customers(ids)?,
         Input::Histories(histories) => what_if(histories, currency)?,
         Input::Features(_) | Input::Table(_) if as_of.is_some() => {
@@ -74,11 +73,11 @@ pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Aske
         }
         Input::Table(block) => {
             let table = table_rows(block)?;
-            (table.rows, (0..table.rows).collect(), Vec::new(), serving::Input::Table(table))
+            (table.rows, Vec::new(), serving::Input::Table(table))
         }
         Input::Features(block) => {
             let rows = feature_rows(block)?;
-            (rows.rows, (0..rows.rows).collect(), Vec::new(), serving::Input::Features(rows))
+            (rows.rows, Vec::new(), serving::Input::Features(rows))
         }
     };
     let question = Question {
@@ -88,35 +87,32 @@ pub(super) fn ask(head: Head, default: ModelKind, currency: &str) -> Result<Aske
         as_of: as_of.as_ref().map(time),
         explain: explain as usize,
     };
-    Ok(Asked { question, rows, kept, errors })
+    Ok(Asked { question, rows, errors })
 }
 
-type Rows = (usize, Vec<usize>, Vec<proto::RowError>, serving::Input);
+type Rows = (usize, Vec<proto::RowError>, serving::Input);
 
 fn customers(wire: proto::CustomerIds) -> Result<Rows, Status> {
     let proto::CustomerIds { ids } = wire;
     check_rows("customer_ids.ids", ids.len())?;
-    let (mut kept, mut errors, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut errors, mut customers) = (Vec::new(), Vec::new());
     for (row, id) in ids.iter().enumerate() {
         match CustomerId::parse(id) {
-            Ok(customer) => {
-                kept.push(row);
-                customers.push(customer);
-            }
+            Ok(customer) => customers.push(customer),
             Err(error) => {
                 let status = from_customer_id(format!("customer_ids.ids[{row}]"), error);
                 errors.push(row_error(row, &status));
             }
         }
     }
-    Ok((ids.len(), kept, errors, serving::Input::Customers(customers)))
+    Ok((ids.len(), errors, serving::Input::Customers(customers)))
 }
 
 fn what_if(wire: proto::CustomerLines, currency: &str) -> Result<Rows, Status> {
     let proto::CustomerLines { customers } = wire;
     check_rows("histories.customers", customers.len())?;
     let rows = customers.len();
-    let (mut kept, mut errors, mut histories) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut errors, mut histories) = (Vec::new(), Vec::new());
     for (row, history) in customers.into_iter().enumerate() {
         let proto::WhatIfHistory { lines } = history;
         let check = |(index, wire)| {
@@ -124,14 +120,11 @@ fn what_if(wire: proto::CustomerLines, currency: &str) -> Result<Rows, Status> {
             line(wire).check(currency).map_err(|error| from_line(&path, &error))
         };
         match lines.into_iter().enumerate().map(check).collect() {
-            Ok(lines) => {
-                kept.push(row);
-                histories.push(lines);
-            }
+            Ok(lines) => histories.push(lines),
             Err(status) => errors.push(row_error(row, &status)),
         }
     }
-    Ok((rows, kept, errors, serving::Input::Histories(histories)))
+    Ok((rows, errors, serving::Input::Histories(histories)))
 }
 
 fn row_error(row: usize, status: &Status) -> proto::RowError {

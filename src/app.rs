@@ -121,7 +121,8 @@ impl App {
             control: Arc::clone(&self.control),
             catalog: Arc::clone(&self.catalog),
         };
-        let settings = JobSettings { workers, threads: self.config.job_threads };
+        let Config { job_threads: threads, job_priority: priority, .. } = self.config;
+        let settings = JobSettings { workers, threads, priority };
         let mut runner = self.runner();
         let scheduler = Scheduler::start(self.schedules.clone());
         *runner = Some((JobRunner::start(context, settings), scheduler));

@@ -1,6 +1,7 @@
 //! The gRPC edge: wire types come in here and do not go further.
 
 mod access;
+mod behind;
 mod codec;
 mod compression;
 mod convert;
@@ -11,7 +12,6 @@ mod incoming;
 mod inference;
 mod info;
 mod jobs;
-mod look;
 mod models;
 mod predictions;
 mod repeat;

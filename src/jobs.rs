@@ -8,5 +8,4 @@ mod payload;
 mod runner;
 
 pub use self::payload::{JobContext, JobPayload, training_reason};
-pub(crate) use self::runner::step_back;
 pub use self::runner::{JobRunner, JobSettings};

@@ -9,6 +9,7 @@ pub mod historical;
 pub mod ingest;
 pub mod jobs;
 pub mod parallel;
+pub mod priority;
 pub mod readable;
 pub mod report;
 pub mod repository;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     // domain
     ("parallel", &[]),
+    ("priority", &[]),
     ("unfinished", &[]),
     ("readable", &[]),
     ("transaction", &[]),
@@ -64,6 +65,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "jobs",
         &[
+            "priority",
             "transaction",
             "model",
             "store",
@@ -77,7 +79,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // composition
     ("telemetry", &[]),
     ("access", &["transaction"]),
-    ("config", &["transaction", "telemetry", "access"]),
+    ("config", &["priority", "transaction", "telemetry", "access"]),
     (
         "app",
         &[
@@ -98,6 +100,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "grpc",
         &[
+            "priority",
             "transaction",
             "dataset",
             "metrics",
@@ -165,7 +168,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("opentelemetry", &["telemetry/traces.rs"]),
     ("opentelemetry_otlp", &["telemetry/traces.rs"]),
     ("opentelemetry_sdk", &["telemetry/traces.rs"]),
-    ("rustix", &["jobs"]),
+    ("rustix", &["priority"]),
+    ("thread_priority", &["priority"]),
     ("prost", &["grpc", "cli"]),
     ("prost_types", &["grpc", "cli"]),
     ("tokio", &["grpc", "cli", "main"]),

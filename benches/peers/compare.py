@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
     steady = commands.add_parser("steady", help="one-vector calls beside training, scoring, swaps, a noisy neighbour "
                                  "and traces, and the first call after a start")
     steady.add_argument("--cases", type=lambda text: text.split(","), default=[],
-                        help="some of training, scoring, swaps, neighbour, traces, start [all]")
+                        help="some of training, scoring, swaps, each also with -idle, neighbour, traces, start [all]")
     steady.add_argument("--lines", type=int, default=100_000, help="lines to simulate [100000]")
     steady.add_argument("--seconds", type=float, default=5, help="of each run [5]")
     steady.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts [5]")

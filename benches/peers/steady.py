@@ -30,6 +30,7 @@ CALLS_OF_A_KEY = 1_000
 NEIGHBOUR_RATE = 10.0 * CALLS_OF_A_KEY
 STARTS = 20
 
+IDLE = {"PATRON_JOBS_PRIORITY": "idle"}
 PIN = ["taskset", "-c", SERVER_CORE]
 
 
@@ -86,8 +87,11 @@ def cases(prepared: Prepared) -> list[Case]:
                "PATRON_ACCESS_CALLS_PER_SECOND": str(CALLS_OF_A_KEY)}
     return [
         Case("training", "-", training),
+        Case("training-idle", "-", training, base=IDLE),
         Case("scoring", "-", scoring),
+        Case("scoring-idle", "-", scoring, base=IDLE),
         Case("swaps", "1.2", swaps, rate=0),
+        Case("swaps-idle", "1.2", swaps, base=IDLE, rate=0),
         Case("neighbour", "1.2", base=limited, what=["--key-file", keys["shop"]], rate=CALLS_OF_A_KEY / 2,
              extra=["--neighbour-key-file", keys["neighbour"], "--neighbour-rate", str(NEIGHBOUR_RATE)]),
         Case("traces", "1.03", collector, key="cpu_s_per_1k", rate=0,

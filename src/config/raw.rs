@@ -175,6 +175,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "threads of one job, 1 to 256; auto leaves one core to requests",
     },
     Setting {
+        key: "jobs.priority",
+        default: "low",
+        meaning: "how jobs, and calls about models, stand beside requests (Linux): low gives them a smaller share of a core; idle what all else leaves, so that requests hardly feel them, and on a machine that others keep busy they stand still",
+    },
+    Setting {
         key: "files.directories",
         default: "",
         meaning: "comma-separated directories that imports may read from and scores may be written to; empty allows all while the server listens on loopback only, and none otherwise",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::access::AccessSettings;
+use crate::priority::Priority;
 use crate::telemetry::{LogFilter, LogFormat, TraceSettings};
 use crate::transaction::ShopClock;
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub job_workers: usize,
     /// Threads of one job.
     pub job_threads: usize,
+    /// How jobs, and calls that can wait, stand beside requests.
+    pub job_priority: Priority,
     /// Where files may be read and written; `None` for anywhere.
     pub file_directories: Option<Vec<PathBuf>>,
     /// What is logged.
@@ -130,6 +133,7 @@ impl Config {
         let cache = check.number("store.cache_mib", 0, 65_536);
         let workers = check.number("jobs.workers", 0, 64);
         let threads = check.threads();
+        let priority = check.parse("jobs.priority", "low or idle", priority);
         let filter =
             check.parse("log.filter", "a filter such as info or patron=debug", LogFilter::parse);
         let format = check.parse("log.format", "text or json", log_format);
@@ -153,6 +157,7 @@ impl Config {
             cache_bytes: (cache? as usize) << 20,
             job_workers: workers? as usize,
             job_threads: threads?,
+            job_priority: priority?,
             file_directories: check.directories(loopback),
             log_filter: filter?,
             log_format: format?,
@@ -264,6 +269,14 @@ fn as_of(text: &str) -> Result<AsOfSetting, ()> {
     match text {
         "now" => Ok(AsOfSetting::Now),
         "latest" => Ok(AsOfSetting::Latest),
+        _ => Err(()),
+    }
+}
+
+fn priority(text: &str) -> Result<Priority, ()> {
+    match text {
+        "low" => Ok(Priority::Low),
+        "idle" => Ok(Priority::Idle),
         _ => Err(()),
     }
 }

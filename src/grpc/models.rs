@@ -15,12 +15,11 @@ use crate::serving::{Selector, VersionState};
 use crate::training::Recipe;
 
 use super::access::{audit, caller};
-use super::answered;
+use super::behind::Behind;
 use super::convert::{
     Page, required_alias, required_model, selector, version, wire_kind, wire_metric, wire_time,
 };
 use super::drift;
-use super::look::Looks;
 use super::proto::{self, model_service_server::ModelService};
 use super::repeat::once;
 use super::report;
@@ -31,12 +30,27 @@ use super::status::{from_repository, invalid_field, status};
 #[derive(Clone, Debug)]
 pub(super) struct Models {
     app: Arc<App>,
-    looks: Looks,
+    /// Looks at all customers.
+    looks: Behind,
+    /// Everything else that is asked of the repository.
+    calls: Behind,
 }
+
+/// Calls that are worked on at once.
+const CALLS: usize = 4;
 
 impl Models {
     pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app, looks: Looks::default() }
+        let priority = app.config().job_priority;
+        Self { app, looks: Behind::new(1, priority), calls: Behind::new(CALLS, priority) }
+    }
+
+    async fn answered<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let app = Arc::clone(&self.app);
+        self.calls.take(move |_| work(&app)).await.map(Response::new)
     }
 }
 
@@ -46,7 +60,7 @@ impl ModelService for Models {
         &self,
         request: Request<proto::ListModelsRequest>,
     ) -> Result<Response<proto::ListModelsResponse>, Status> {
-        answered(&self.app, move |app| list(app, request.into_inner())).await
+        self.answered(move |app| list(app, request.into_inner())).await
     }
 
     async fn get_model(
@@ -55,21 +69,21 @@ impl ModelService for Models {
     ) -> Result<Response<proto::Model>, Status> {
         let proto::GetModelRequest { model } = request.into_inner();
         let model = required_model(&model)?;
-        answered(&self.app, move |app| wire_model(app, &model)).await
+        self.answered(move |app| wire_model(app, &model)).await
     }
 
     async fn list_model_versions(
         &self,
         request: Request<proto::ListModelVersionsRequest>,
     ) -> Result<Response<proto::ListModelVersionsResponse>, Status> {
-        answered(&self.app, move |app| versions(app, request.into_inner())).await
+        self.answered(move |app| versions(app, request.into_inner())).await
     }
 
     async fn get_model_version(
         &self,
         request: Request<proto::GetModelVersionRequest>,
     ) -> Result<Response<proto::ModelVersion>, Status> {
-        answered(&self.app, move |app| get_version(app, request.into_inner())).await
+        self.answered(move |app| get_version(app, request.into_inner())).await
     }
 
     async fn get_model_drift(
@@ -87,7 +101,8 @@ impl ModelService for Models {
     ) -> Result<Response<proto::ModelVersionReport>, Status> {
         let (app, request) = (Arc::clone(&self.app), request.into_inner());
         if !request.include_drift {
-            return answered(&app, move |app| report::get(app, request, &CancelToken::default()))
+            return self
+                .answered(move |app| report::get(app, request, &CancelToken::default()))
                 .await;
         }
         let look = move |cancel: &CancelToken| report::get(&app, request, cancel);
@@ -99,7 +114,7 @@ impl ModelService for Models {
         request: Request<proto::SetModelAliasRequest>,
     ) -> Result<Response<proto::ModelAlias>, Status> {
         let caller = caller(&request);
-        answered(&self.app, move |app| set_alias(app, &caller, &request.into_inner())).await
+        self.answered(move |app| set_alias(app, &caller, &request.into_inner())).await
     }
 
     async fn delete_model_alias(
@@ -107,7 +122,7 @@ impl ModelService for Models {
         request: Request<proto::DeleteModelAliasRequest>,
     ) -> Result<Response<proto::DeleteModelAliasResponse>, Status> {
         let caller = caller(&request);
-        answered(&self.app, move |app| delete_alias(app, &caller, &request.into_inner())).await
+        self.answered(move |app| delete_alias(app, &caller, &request.into_inner())).await
     }
 
     async fn delete_model_version(
@@ -115,7 +130,7 @@ impl ModelService for Models {
         request: Request<proto::DeleteModelVersionRequest>,
     ) -> Result<Response<proto::DeleteModelVersionResponse>, Status> {
         let caller = caller(&request);
-        answered(&self.app, move |app| delete_version(app, &caller, &request.into_inner())).await
+        self.answered(move |app| delete_version(app, &caller, &request.into_inner())).await
     }
 }
 

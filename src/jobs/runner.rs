@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::model::{CancelToken, FitRun, ProgressSink};
+use crate::priority::Priority;
 use crate::store::{JobFailure, JobId, JobRow, JobState, StoreError};
 
 use super::payload::{JobContext, JobPayload};
@@ -20,10 +21,6 @@ const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Between two looks for jobs that another process queued.
 const POLL: Duration = Duration::from_millis(250);
 
-/// How far jobs step back behind requests; 0 is not at all, 19 is as far as it goes.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
-
 /// How jobs are worked off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct JobSettings {
@@ -31,6 +28,8 @@ pub struct JobSettings {
     pub workers: usize,
     /// Threads of one job.
     pub threads: usize,
+    /// How they stand beside requests.
+    pub priority: Priority,
 }
 
 /// The threads that work the queue off, until [`JobRunner::stop`].
@@ -45,6 +44,7 @@ struct Shared {
     context: JobContext,
     owner: String,
     threads: usize,
+    priority: Priority,
     stopping: AtomicBool,
     bell: (Mutex<bool>, Condvar),
 }
@@ -57,6 +57,7 @@ impl JobRunner {
             context,
             owner: owner(),
             threads: settings.threads.max(1),
+            priority: settings.priority,
             stopping: AtomicBool::new(false),
             bell: (Mutex::new(false), Condvar::new()),
         });
@@ -89,7 +90,7 @@ impl JobRunner {
 
 impl Shared {
     fn work(&self) {
-        step_back();
+        self.priority.step_back();
         while !self.stopping.load(Ordering::Relaxed) {
             if let Err(error) = self.recover().and_then(|()| self.claim_and_run()) {
                 tracing::error!(%error, "the job store failed; trying again");
@@ -246,22 +247,6 @@ fn span(stage: &str) -> (f64, f64) {
         "evaluate" | "dependence" => (0.88, 0.98),
         "register" => (0.98, 1.0),
         _ => (0.35, 0.85),
-    }
-}
-
-/// Lets requests go before jobs where both want a core: this thread, and those that it starts, get
-/// a smaller share. Jobs run as well where the system does not know such a thing.
-pub(crate) fn step_back() {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{getpriority_process, setpriority_process};
-        let thread = Some(rustix::thread::gettid());
-        // From where the process is, so that an operator's choice holds; the system stops at 19.
-        let stepped = getpriority_process(thread)
-            .and_then(|niceness| setpriority_process(thread, niceness + NICENESS));
-        if let Err(error) = stepped {
-            tracing::debug!(%error, "jobs run at the priority of requests");
-        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! Looks at all customers: one at a time, behind everything else, and no longer than somebody waits.
+//! Work behind everything else: a few at a time, and no longer than somebody waits.
 //!
-//! Such a look takes seconds where a question takes microseconds. It takes none of the cores on which
-//! large questions take turns: two looks at once would hold all of a small machine, and every question
-//! behind them would miss its deadline.
+//! A look at all customers takes seconds where a question takes microseconds, a moved alias waits for
+//! the disk and loads a model. It takes none of the cores on which large questions take turns: two
+//! behind at once would hold all of a small machine, and every question behind them would miss its
+//! deadline.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,48 +12,51 @@ use std::thread;
 use tokio::sync::{Semaphore, oneshot};
 use tonic::{Code, Status};
 
-use crate::jobs::step_back;
 use crate::model::CancelToken;
+use crate::priority::Priority;
 
 use super::flow::{CancelOnDrop, incident};
 use super::status::status;
 
-/// Where looks take turns.
+/// Where such work takes turns.
 #[derive(Clone, Debug)]
-pub(super) struct Looks(Arc<Semaphore>);
-
-impl Default for Looks {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
-    }
+pub(super) struct Behind {
+    turns: Arc<Semaphore>,
+    priority: Priority,
 }
 
-impl Looks {
-    /// Does `look` when its turn comes, on a thread of its own with the priority of jobs. Its token is
-    /// set when nobody waits for the answer any more; the turn passes on when the look has ended.
+impl Behind {
+    /// So many at a time.
+    pub(super) fn new(turns: usize, priority: Priority) -> Self {
+        Self { turns: Arc::new(Semaphore::new(turns)), priority }
+    }
+
+    /// Does `work` when its turn comes, on a thread of its own with the priority of jobs. Its token is
+    /// set when nobody waits for the answer any more; the turn passes on when the work has ended.
     pub(super) async fn take<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&CancelToken) -> Result<T, Status> + Send + 'static,
+        work: impl FnOnce(&CancelToken) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
-        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| unable("no turn"))?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| unable("no turn"))?;
         let (tell, told) = oneshot::channel();
         let cancel = CancelToken::default();
         let _cancelled_with_the_call = CancelOnDrop::new(cancel.clone());
-        let looking = move || {
+        let priority = self.priority;
+        let working = move || {
             let _turn = turn;
-            step_back();
-            let looked = catch_unwind(AssertUnwindSafe(|| look(&cancel)));
+            priority.step_back();
+            let done = catch_unwind(AssertUnwindSafe(|| work(&cancel)));
             // Nobody is there to be told where the call was given up.
-            let _ = tell.send(looked.unwrap_or_else(|payload| Err(incident(payload.as_ref()))));
+            let _ = tell.send(done.unwrap_or_else(|payload| Err(incident(payload.as_ref()))));
         };
-        let thread = thread::Builder::new().name("look".to_owned()).spawn(looking);
+        let thread = thread::Builder::new().name("behind".to_owned()).spawn(working);
         thread.map_err(|error| unable(&error.to_string()))?;
         told.await.unwrap_or_else(|error| Err(unable(&error.to_string())))
     }
 }
 
 fn unable(detail: &str) -> Status {
-    let message = format!("the customers could not be looked at: {detail}; ask again");
+    let message = format!("the call could not be worked on: {detail}; ask again");
     status(Code::Internal, "INTERNAL", message)
 }
 
@@ -69,11 +73,11 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn looks_come_one_after_the_other() {
-        let (looks, at_work) = (Looks::default(), Arc::new(AtomicUsize::new(0)));
+    async fn work_comes_one_after_the_other() {
+        let (behind, at_work) = (Behind::new(1, Priority::Low), Arc::new(AtomicUsize::new(0)));
         let mut calls = JoinSet::new();
         for number in 0..4 {
-            let (looks, at_work) = (looks.clone(), Arc::clone(&at_work));
+            let (behind, at_work) = (behind.clone(), Arc::clone(&at_work));
             calls.spawn(async move {
                 let look = move |_: &CancelToken| {
                     let others = at_work.fetch_add(1, Ordering::SeqCst);
@@ -81,7 +85,7 @@ mod tests {
                     at_work.fetch_sub(1, Ordering::SeqCst);
                     Ok((number, others))
                 };
-                looks.take(look).await.unwrap()
+                behind.take(look).await.unwrap()
             });
         }
         let mut done = calls.join_all().await;
@@ -90,10 +94,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_that_nobody_waits_for_ends_and_passes_its_turn_on() {
-        let looks = Looks::default();
+    async fn work_that_nobody_waits_for_ends_and_passes_its_turn_on() {
+        let behind = Behind::new(1, Priority::Low);
         let (tell, ended) = oneshot::channel();
-        let until_cancelled = looks.take(move |cancel| {
+        let until_cancelled = behind.take(move |cancel| {
             while !cancel.is_cancelled() {
                 thread::park_timeout(Duration::from_millis(1));
             }
@@ -103,17 +107,17 @@ mod tests {
         let given_up = timeout(Duration::from_millis(50), until_cancelled).await;
         assert!(given_up.is_err(), "it goes on as long as somebody waits");
         timeout(PATIENCE, ended).await.expect("it is told").unwrap();
-        let next = timeout(PATIENCE, looks.take(|_| Ok("next"))).await;
+        let next = timeout(PATIENCE, behind.take(|_| Ok("next"))).await;
         assert_eq!(next.expect("the turn is free").unwrap(), "next");
     }
 
     #[tokio::test]
-    async fn a_look_that_breaks_off_is_an_incident_and_passes_its_turn_on() {
-        let looks = Looks::default();
-        let broken = looks.take(|_| -> Result<(), Status> { panic!("customer 17850") }).await;
+    async fn work_that_breaks_off_is_an_incident_and_passes_its_turn_on() {
+        let behind = Behind::new(1, Priority::Low);
+        let broken = behind.take(|_| -> Result<(), Status> { panic!("customer 17850") }).await;
         let broken = broken.unwrap_err();
         assert_eq!(broken.code(), Code::Internal);
         assert!(broken.message().contains("incident") && !broken.message().contains("17850"));
-        assert_eq!(looks.take(|_| Ok(1)).await.unwrap(), 1);
+        assert_eq!(behind.take(|_| Ok(1)).await.unwrap(), 1);
     }
 }

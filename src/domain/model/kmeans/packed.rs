@@ -190,14 +190,21 @@ impl<'a> Block<'a> {
 /// Sorts by the rank of the label, equals as they were.
 struct Counting<'a> {
     ranks: &'a [u32],
-    starts: Vec<u32>,
+    /// The label of each rank.
     labels: Vec<u32>,
+    ends: Vec<u32>,
     order: Vec<u16>,
 }
 
 impl<'a> Counting<'a> {
     fn new(ranks: &'a [u32]) -> Self {
-        Self { ranks, starts: vec![0; ranks.len() + 1], labels: Vec::new(), order: Vec::new() }
+        let mut labels = vec![0; ranks.len()];
+        for (label, rank) in (0..).zip(ranks) {
+            if let Some(place) = labels.get_mut(*rank as usize) {
+                *place = label;
+            }
+        }
+        Self { ranks, labels, ends: vec![0; ranks.len() + 1], order: Vec::new() }
     }
 
     fn rank(&self, label: u32) -> usize {
@@ -205,31 +212,36 @@ impl<'a> Counting<'a> {
     }
 
     fn sort(&mut self, labels: &mut [u32], order: &mut [u16]) {
-        self.labels.clear();
-        self.labels.extend_from_slice(labels);
         self.order.clear();
         self.order.extend_from_slice(order);
-        self.starts.fill(0);
-        for label in &self.labels {
+        self.ends.fill(0);
+        for label in &*labels {
             let rank = self.rank(*label);
-            if let Some(count) = self.starts.get_mut(rank + 1) {
+            if let Some(count) = self.ends.get_mut(rank + 1) {
                 *count += 1;
             }
         }
         let mut sum = 0;
-        for start in &mut self.starts {
-            sum += *start;
-            *start = sum;
+        for end in &mut self.ends {
+            sum += *end;
+            *end = sum;
         }
-        for (label, place) in self.labels.iter().zip(&self.order) {
+        // From the start of each rank to its end.
+        for (label, place) in labels.iter().zip(&self.order) {
             let rank = self.rank(*label);
-            if let Some(start) = self.starts.get_mut(rank) {
-                let to = *start as usize;
-                *start += 1;
-                if let (Some(to_label), Some(to_place)) = (labels.get_mut(to), order.get_mut(to)) {
-                    (*to_label, *to_place) = (*label, *place);
-                }
+            if let Some(end) = self.ends.get_mut(rank)
+                && let Some(to) = order.get_mut(*end as usize)
+            {
+                *to = *place;
+                *end += 1;
             }
+        }
+        let mut rest = labels;
+        let mut start = 0;
+        for (label, end) in self.labels.iter().zip(&self.ends) {
+            let (own, others) = rest.split_at_mut(((end - start) as usize).min(rest.len()));
+            own.fill(*label);
+            (rest, start) = (others, *end);
         }
     }
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use patron::grpc::proto::*;
 use tokio::time::{sleep, timeout};
 
-use crate::app::{Clients, TestApp, customer_request, import_request, project, project_text};
+use crate::app::{
+    Clients, TestApp, customer_request, import_request, new_directory, project, project_text,
+};
 use crate::failure::{carried, reason, told};
 use crate::fixture::{online_retail, small_shop};
+use crate::process::{Process, serve};
 use crate::shop;
 
 /// A cancelled job has stopped by then.
@@ -199,4 +202,44 @@ async fn a_job_that_fails_carries_code_reason_and_remedy() {
     assert_eq!(told(&error), "FAILED_PRECONDITION NOT_ENOUGH_DATA");
     assert!(error.message().contains("import some first"), "{}", error.message());
     assert!(job.end_time.is_some());
+}
+
+/// Niceness and policy of the threads of a process that have this name.
+#[cfg(target_os = "linux")]
+fn standing(process: u32, name: &str) -> Vec<(i64, i64)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let standing = |stat: String| {
+        let (head, rest) = stat.rsplit_once(") ")?;
+        // Fields 19 and 41 of proc_pid_stat(5); the first of the rest is the third.
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let number = |field: usize| fields.get(field - 3)?.parse().ok();
+        head.ends_with(&format!("({name}")).then(|| Some((number(19)?, number(41)?)))?
+    };
+    let stats =
+        tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    stats.filter_map(standing).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn jobs_stand_where_they_are_told_to() {
+    const SCHED_OTHER: i64 = 0;
+    const SCHED_IDLE: i64 = 5;
+    for (priority, steps, policy) in [("low", 5, SCHED_OTHER), ("idle", 0, SCHED_IDLE)] {
+        let directory = new_directory();
+        let mut command = serve(directory.path(), &[]);
+        let process = Process::run(command.env("PATRON_JOBS_PRIORITY", priority)).await;
+        let requests = standing(process.id(), "tokio-rt-worker");
+        let expected = requests.first().map(|(niceness, _)| ((niceness + steps).min(19), policy));
+        assert!(expected.is_some() && requests.iter().all(|(_, policy)| *policy == SCHED_OTHER));
+        let stepped = async {
+            while standing(process.id(), "job-0").first().copied() != expected {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(crate::app::PATIENCE, stepped).await.expect(priority);
+        let listed = process.clients.models().list_models(ListModelsRequest::default()).await;
+        assert!(listed.unwrap().into_inner().models.is_empty());
+        assert!(process.stop().await.success());
+    }
 }

@@ -1,6 +1,7 @@
 //! Requests and files that are damaged in every way: each is answered, and nothing panics.
 //!
-//! `PATRON_MUTATIONS=1000000` makes a long run of it.
+//! `PATRON_MUTATIONS=1000000` makes a long run of it. `PATRON_MUTATIONS_FROM=1000000` has requests go
+//! on with the mutation of this number, so that one long run can be several.
 
 /// Good requests, which are damaged.
 #[expect(unreachable_pub, reason = "the fuzz targets, which are another crate, use it too")]
@@ -42,8 +43,11 @@ use crate::shop::{self, Chance};
 
 /// Mutations per test.
 fn mutations() -> u64 {
-    let asked = std::env::var("PATRON_MUTATIONS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(400)
+    asked("PATRON_MUTATIONS").unwrap_or(400)
+}
+
+fn asked(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
 /// Vectors of the churn model's columns.
@@ -98,7 +102,8 @@ async fn damaged_requests_are_answered_without_a_panic() {
     }
     // This shop has no scores, no table and no plan.
     assert_eq!(answered, requests.len() - 3, "what is mutated would be answered");
-    let next = Arc::new(AtomicU64::new(0));
+    let first = asked("PATRON_MUTATIONS_FROM").unwrap_or(0);
+    let next = Arc::new(AtomicU64::new(first));
     let mut workers = JoinSet::new();
     for _ in 0..16 {
         let (clients, requests, next) = ((*app).clone(), Arc::clone(&requests), Arc::clone(&next));
@@ -106,7 +111,7 @@ async fn damaged_requests_are_answered_without_a_panic() {
             let mut outcomes = BTreeMap::<String, usize>::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= mutations() {
+                if number >= first + mutations() {
                     return outcomes;
                 }
                 *outcomes.entry(outcome(&clients, number, &requests).await).or_default() += 1;
@@ -117,7 +122,7 @@ async fn damaged_requests_are_answered_without_a_panic() {
     for (told, count) in workers.join_all().await.into_iter().flatten() {
         *outcomes.entry(told).or_default() += count;
     }
-    eprintln!("{} damaged requests: {outcomes:?}", mutations());
+    eprintln!("{} damaged requests from {first} on: {outcomes:?}", mutations());
     assert!(!outcomes.contains_key("Unknown") && !outcomes.contains_key("Cancelled"));
     assert!(outcomes.contains_key("OK") && outcomes.contains_key("InvalidArgument"));
     app.churn(&["r2"]).await.unwrap();

@@ -2,7 +2,7 @@
 //!
 //! A look at all customers takes seconds where a question takes microseconds, a moved alias waits for
 //! the disk and loads a model. It takes none of the cores on which large questions take turns: two
-//! behind at once would hold all of a small machine, and every question behind them would miss its
+//! looks at once would hold all of a small machine, and every question behind them would miss its
 //! deadline.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

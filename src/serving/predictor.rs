@@ -318,7 +318,13 @@ fn rows<A, T>(
             },
         }
     };
-    Ok(answers.into_iter().zip(known).enumerate().map(row).collect())
+    let mut rows = Vec::with_capacity(answers.len());
+    let mut made = answers.into_iter().zip(known).enumerate().map(row);
+    while made.len() > 0 {
+        explain.limit.check()?;
+        rows.extend(made.by_ref().take(CallLimit::BLOCK));
+    }
+    Ok(rows)
 }
 
 /// The reasons of the rows of which anything is known, in their order; none where none are asked for.

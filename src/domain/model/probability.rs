@@ -275,7 +275,7 @@ impl Ranks {
         match few {
             Some(few) if few.contains(&false) => from + few.map(usize::from).iter().sum::<usize>(),
             _ => {
-                let near = rest.get(..to - from).unwrap_or_default();
+                let near = self.points.get(from..to).unwrap_or_default();
                 from + near.partition_point(|point| point.value < value)
             }
         }

@@ -137,6 +137,7 @@ const BINS: usize = 255;
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let run = FitRun { threads: args.threads, ..FitRun::quiet(args.seed) };
+    rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
     // What is loaded and started at the first use is not measured.
     let few = Files { rows: args.files.rows.min(WARM_UP_ROWS), ..args.files.clone() };
     outcome(&few, &args.work, &run)?;
@@ -151,9 +152,9 @@ fn outcome(files: &Files, work: &Work, run: &FitRun<'_>) -> Outcome {
         Work::Kmeans(settings) => clusters(files, settings, run),
         Work::LinfaKmeans(settings) => libraries::clusters(files, settings, run),
         Work::Logistic(settings) => regression(files, settings, run),
-        Work::LinfaLogistic(settings) => libraries::regression(files, settings, run),
+        Work::LinfaLogistic(settings) => libraries::regression(files, settings),
         Work::Tree(settings) => one_tree(files, settings, run),
-        Work::LinfaTree(settings) => libraries::one_tree(files, settings, run),
+        Work::LinfaTree(settings) => libraries::one_tree(files, settings),
         Work::Forest(settings) => random_forest(files, settings, run),
         Work::SmartcoreForest(settings) => libraries::random_forest(files, settings, run),
         Work::Boosting(settings) => boosted(files, settings, run),
@@ -171,7 +172,7 @@ fn clusters(files: &Files, settings: Clusters, run: &FitRun<'_>) -> Outcome {
         max_iterations: settings.iterations,
         ..kmeans::Settings::new(settings.clusters)
     };
-    let (fit, cost) = measured(run.threads, || Ok(fit_from(points, None, &start, &lloyd, run)?))?;
+    let (fit, cost) = measured(|| Ok(fit_from(points, None, &start, &lloyd, run)?))?;
     Ok((cost, mean_distance(points, &fit.centres, run)?))
 }
 
@@ -190,8 +191,7 @@ fn regression(files: &Files, settings: Penalty, run: &FitRun<'_>) -> Outcome {
         max_iterations: 100,
         tolerance: settings.tolerance,
     };
-    let (fit, cost) =
-        measured(run.threads, || Ok(logistic::fit(rows, &train.target, None, &newton, run)?))?;
+    let (fit, cost) = measured(|| Ok(logistic::fit(rows, &train.target, None, &newton, run)?))?;
     Ok((cost, gradient(&train, fit.intercept, &fit.coefficients, settings.l2)))
 }
 
@@ -202,7 +202,7 @@ fn one_tree(files: &Files, settings: Growth, run: &FitRun<'_>) -> Outcome {
         min_rows: settings.min_rows.into(),
         ..tree::Settings::default()
     };
-    let (tree, cost) = measured(run.threads, || {
+    let (tree, cost) = measured(|| {
         let binned = binned(&train, run)?;
         let sample = Sample { binned: &binned, target: &train.target, weights: None };
         Ok(tree::fit(&sample, &grown, run)?)
@@ -220,7 +220,7 @@ fn random_forest(files: &Files, settings: Growth, run: &FitRun<'_>) -> Outcome {
         columns_per_split: Some(settings.columns_per_split),
         ..forest::Settings::default()
     };
-    let (forest, cost) = measured(run.threads, || {
+    let (forest, cost) = measured(|| {
         let binned = binned(&train, run)?;
         let sample = Sample { binned: &binned, target: &train.target, weights: None };
         Ok(forest::fit(&sample, &grown, run)?.0)
@@ -239,7 +239,7 @@ fn explained(files: &Files, settings: Rounds, run: &FitRun<'_>) -> Outcome {
     let (model, _) = boosting_of(files, settings, run)?;
     let test = Labelled::test(files)?;
     let rows: Vec<&[f32]> = test.rows().collect();
-    let (parts, cost) = measured(1, || Ok(shap::Explainer::of_boosting(&model).rows(&rows)))?;
+    let (parts, cost) = measured(|| Ok(shap::Explainer::of_boosting(&model).rows(&rows)))?;
     let off = parts.iter().zip(rows).map(|(part, row)| {
         let sum = part.base + part.columns.iter().sum::<f64>();
         (probability(sum) - model.predict_row(row)).abs()
@@ -260,7 +260,7 @@ fn boosting_of(
         min_rows: settings.min_rows.into(),
         ..boosting::Settings::default()
     };
-    measured(run.threads, || {
+    measured(|| {
         let binned = binned(&train, run)?;
         let target: Vec<f64> = train.target.iter().map(|event| f64::from(*event)).collect();
         let sample = Sample { binned: &binned, target: &target, weights: None };

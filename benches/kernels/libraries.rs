@@ -34,13 +34,13 @@ pub(crate) fn clusters(files: &Files, settings: Clusters, run: &FitRun<'_>) -> O
         .n_runs(1)
         .max_n_iterations(settings.iterations as u64)
         .tolerance(f32::MIN_POSITIVE);
-    let (fitted, cost) = measured(run.threads, || Ok(lloyd.fit(&rows)?))?;
+    let (fitted, cost) = measured(|| Ok(lloyd.fit(&rows)?))?;
     let centres: Vec<f64> = fitted.centroids().iter().map(|value| f64::from(*value)).collect();
     let points = Points::new(&values, files.columns)?;
     Ok((cost, mean_distance(points, &centres, run)?))
 }
 
-pub(crate) fn regression(files: &Files, settings: Penalty, run: &FitRun<'_>) -> Outcome {
+pub(crate) fn regression(files: &Files, settings: Penalty) -> Outcome {
     let train = Labelled::train(files)?;
     let values = train.values.iter().map(|value| f64::from(*value)).collect();
     let records = Array2::from_shape_vec((train.target.len(), train.width), values)?;
@@ -50,14 +50,14 @@ pub(crate) fn regression(files: &Files, settings: Penalty, run: &FitRun<'_>) -> 
         .alpha(settings.l2)
         .max_iterations(1_000)
         .gradient_tolerance(settings.tolerance * train.target.len() as f64);
-    let (fitted, cost) = measured(run.threads, || Ok(solver.fit(&data)?))?;
+    let (fitted, cost) = measured(|| Ok(solver.fit(&data)?))?;
     // Its positive class may be "no event".
     let sign = if fitted.labels().pos.class { 1.0 } else { -1.0 };
     let slopes: Vec<f64> = fitted.params().iter().map(|slope| sign * slope).collect();
     Ok((cost, gradient(&train, sign * fitted.intercept(), &slopes, settings.l2)))
 }
 
-pub(crate) fn one_tree(files: &Files, settings: Growth, run: &FitRun<'_>) -> Outcome {
+pub(crate) fn one_tree(files: &Files, settings: Growth) -> Outcome {
     let train = Labelled::train(files)?;
     let records = ArrayView2::from_shape((train.target.len(), train.width), &train.values)?;
     let data = DatasetBase::new(records, Array1::from(train.target.clone()));
@@ -67,7 +67,7 @@ pub(crate) fn one_tree(files: &Files, settings: Growth, run: &FitRun<'_>) -> Out
         .min_weight_leaf(settings.min_rows as f32)
         .min_weight_split(2.0 * settings.min_rows as f32)
         .min_impurity_decrease(f32::EPSILON);
-    let (tree, cost) = measured(run.threads, || Ok(grown.fit(&data)?))?;
+    let (tree, cost) = measured(|| Ok(grown.fit(&data)?))?;
     let mut leaves: HashMap<u64, (f64, f64)> = HashMap::new();
     for (row, event) in train.rows().zip(&train.target) {
         let (events, rows) = leaves.entry(leaf(&tree, row)).or_default();
@@ -108,8 +108,7 @@ pub(crate) fn random_forest(files: &Files, settings: Growth, run: &FitRun<'_>) -
         keep_samples: false,
         seed: run.seed,
     };
-    let (forest, cost) =
-        measured(run.threads, || Ok(Forest::fit(&values, &outcomes, parameters)?))?;
+    let (forest, cost) = measured(|| Ok(Forest::fit(&values, &outcomes, parameters)?))?;
     let test = Labelled::test(files)?;
     Ok((cost, log_loss(forest.predict(&matrix(&test)?)?, &test.target)))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::Failure;
 use crate::input::Labelled;
-use crate::memory::Resident;
+use crate::memory::{self, Resident};
 
 /// Probabilities are held this far from 0 and 1 before their quality is measured: otherwise the few
 /// pure leaves of a single tree decide it.
@@ -27,16 +27,14 @@ impl fmt::Display for Cost {
     }
 }
 
-/// Does `work` on threads that stand ready before the clock runs. CPU time and memory come from
-/// Linux and are `NaN` elsewhere.
+/// Does `work` on the threads of the global pool. CPU time and memory come from Linux and are `NaN`
+/// elsewhere.
 pub(crate) fn measured<T: Send>(
-    threads: usize,
     work: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<(T, Cost), Failure> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    pool.broadcast(|_| ());
+    rayon::broadcast(|_| memory::give_back());
     let (resident, used, start) = (Resident::now(), cpu_seconds(), Instant::now());
-    let done = pool.install(work)?;
+    let done = rayon::scope(|_| work())?;
     let seconds = start.elapsed().as_secs_f64();
     let cpu_seconds = cpu_seconds() - used;
     Ok((done, Cost { seconds, cpu_seconds, peak_mib: resident.peak_mib() }))

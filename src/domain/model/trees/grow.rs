@@ -36,7 +36,7 @@ pub(super) struct Draw {
     pub(super) random: Xoshiro256PlusPlus,
 }
 
-/// Rows to grow a tree on, and room for as many.
+/// Rows to grow a tree on, and room for half of them.
 #[derive(Default)]
 pub(super) struct Lists {
     pub(super) rows: Vec<u32>,
@@ -80,7 +80,8 @@ impl<C: Criterion> Grower<'_, C> {
     /// Grows a tree on some rows.
     pub(super) fn grow(mut self, mut lists: Lists) -> Result<Grown, FitError> {
         let sums = self.source.quantized.total(&lists.rows);
-        lists.spare.resize(lists.rows.len(), 0);
+        lists.spare.clear();
+        lists.spare.reserve_exact(lists.rows.len() / 2);
         let mut growing = Growing { nodes: Vec::new(), lists, ranges: Vec::new() };
         let range = 0..growing.lists.rows.len();
         let root = Place { node: 0, depth: 0, range, sums, bounds: Bounds::NONE };
@@ -154,8 +155,7 @@ impl<C: Criterion> Grower<'_, C> {
         let sides = Sides { lane: self.source.binned.lane(plan.column), left: sides_of(plan) };
         let range = place.range.clone();
         let Lists { rows, spare } = &mut growing.lists;
-        let (Some(rows), Some(spare)) = (rows.get_mut(range.clone()), spare.get_mut(range.clone()))
-        else {
+        let Some(rows) = rows.get_mut(range.clone()) else {
             return [0, 1].map(|_| place.emptied());
         };
         let border = range.start + part(rows, spare, &sides, self.source.parallel);

@@ -14,44 +14,71 @@ pub(super) struct Sides<'a> {
     pub(super) left: [bool; BINS],
 }
 
-/// Brings the rows that go left to the front and returns their number. `spare` is as long as
-/// `rows`.
+/// Brings the rows that go left to the front and returns their number. `spare` is room for half
+/// of them.
 pub(super) fn part(
     rows: &mut [u32],
-    spare: &mut [u32],
+    spare: &mut Vec<u32>,
     sides: &Sides<'_>,
     parallel: bool,
 ) -> usize {
-    let lefts: Vec<usize> = if parallel && rows.len() >= 2 * BLOCK {
-        let blocks = rows.par_chunks(BLOCK).zip(spare.par_chunks_mut(BLOCK));
-        blocks.map(|(rows, spare)| part_block(rows, spare, sides)).collect()
+    if rows.len() <= BLOCK {
+        return part_block(rows, sides);
+    }
+    let lefts: Vec<usize> = if parallel {
+        rows.par_chunks_mut(BLOCK).map(|rows| part_block(rows, sides)).collect()
     } else {
-        let blocks = rows.chunks(BLOCK).zip(spare.chunks_mut(BLOCK));
-        blocks.map(|(rows, spare)| part_block(rows, spare, sides)).collect()
+        rows.chunks_mut(BLOCK).map(|rows| part_block(rows, sides)).collect()
     };
     let total = lefts.iter().sum();
-    let (mut low, mut high) = rows.split_at_mut_checked(total).unwrap_or_default();
-    for (block, left) in spare.chunks(BLOCK).zip(lefts) {
-        let (goes_low, goes_high) = block.split_at_checked(left).unwrap_or_default();
-        low = put(low, goes_low.iter());
-        high = put(high, goes_high.iter().rev());
-    }
+    join(rows, spare, &lefts, total);
     total
 }
 
-/// Writes the rows that go left from the front of `spare` on, the others from its end back.
-fn part_block(rows: &[u32], spare: &mut [u32], sides: &Sides<'_>) -> usize {
+/// The same for at most [`BLOCK`] rows.
+fn part_block(rows: &mut [u32], sides: &Sides<'_>) -> usize {
+    let mut parted = [0; BLOCK];
     let (mut front, mut back) = (0, rows.len());
-    for row in rows {
+    for row in &*rows {
         let code = sides.lane.code(*row as usize).unwrap_or(0);
         let left = sides.left.get(usize::from(code)).copied().unwrap_or(false);
         back -= usize::from(!left);
-        if let Some(place) = spare.get_mut(if left { front } else { back }) {
+        if let Some(place) = parted.get_mut(if left { front } else { back }) {
             *place = *row;
         }
         front += usize::from(left);
     }
+    // Those that go right were written from the end back.
+    let parted = parted.get(..rows.len()).unwrap_or_default();
+    let (goes_low, goes_high) = parted.split_at_checked(front).unwrap_or_default();
+    let high = put(rows, goes_low.iter());
+    put(high, goes_high.iter().rev());
     front
+}
+
+/// Joins blocks that were parted: the smaller side waits in `spare` while the other closes up.
+fn join(rows: &mut [u32], spare: &mut Vec<u32>, lefts: &[usize], total: usize) {
+    let len = rows.len();
+    let blocks = (0..len).step_by(BLOCK).zip(lefts);
+    let blocks = blocks.map(|(start, left)| (start, start + left, len.min(start + BLOCK)));
+    spare.clear();
+    if len - total <= total {
+        let mut closed = 0;
+        for (start, border, end) in blocks {
+            spare.extend(rows.get(border..end).unwrap_or_default());
+            rows.copy_within(start..border, closed);
+            closed += border - start;
+        }
+        put(rows.get_mut(total..).unwrap_or_default(), spare.iter());
+    } else {
+        let mut closed = len;
+        for (start, border, end) in blocks.rev() {
+            spare.extend(rows.get(start..border).unwrap_or_default().iter().rev());
+            closed -= end - border;
+            rows.copy_within(border..end, closed);
+        }
+        put(rows, spare.iter().rev());
+    }
 }
 
 /// Fills the beginning of `to` and returns the rest.
@@ -83,7 +110,7 @@ mod tests {
             left[5] = true;
             let sides = Sides { lane: binned.lane(1), left };
             let mut rows: Vec<u32> = (0..count).collect();
-            let mut spare = vec![0; rows.len()];
+            let mut spare = Vec::new();
             let total = part(&mut rows, &mut spare, &sides, parallel);
             let goes = |row: &u32| [2, 5].contains(&(row * 31 % 7));
             let (low, high): (Vec<u32>, Vec<u32>) = (0..count).partition(goes);

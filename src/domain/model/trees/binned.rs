@@ -4,6 +4,8 @@
 //! bin 255 holds the missing values. Codes of four neighbouring columns lie together, so that
 //! one read serves four histograms.
 
+use std::sync::{Mutex, PoisonError};
+
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
@@ -26,14 +28,14 @@ const BLOCK: usize = 8_192;
 pub struct Binned {
     rows: usize,
     columns: Vec<ColumnBins>,
-    groups: Vec<Vec<[u8; GROUP]>>,
+    groups: Vec<Vec<u32>>,
 }
 
 /// The codes of one column.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lane<'a> {
     /// Those of its group, by row.
-    codes: &'a [[u8; GROUP]],
+    codes: &'a [u32],
     /// Place of the column in the group.
     place: usize,
 }
@@ -42,8 +44,7 @@ impl Lane<'_> {
     /// The code of a row.
     #[inline]
     pub(super) fn code(&self, row: usize) -> Option<u8> {
-        let codes = u32::from_le_bytes(*self.codes.get(row)?);
-        Some((codes >> (8 * self.place)) as u8)
+        Some((self.codes.get(row)? >> (8 * self.place)) as u8)
     }
 }
 
@@ -71,17 +72,12 @@ impl Binned {
     /// When `max_bins` is out of range or `run` was cancelled.
     pub fn of(table: &Table<'_>, max_bins: usize, run: &FitRun<'_>) -> Result<Self, FitError> {
         within("max_bins", max_bins as f64, 2.0..=f64::from(MISSING_BIN))?;
-        let picked = picked_rows(table.rows(), run.seed);
-        let cut = |column: usize| {
-            run.check()?;
-            Ok(ColumnBins::of(table, column, picked.as_deref(), max_bins))
-        };
-        let columns = (0..table.width()).into_par_iter().map(cut);
-        let columns: Vec<ColumnBins> = columns.collect::<Result<_, FitError>>()?;
+        let room = (0..table.width().div_ceil(GROUP)).map(|_| vec![0; table.rows()]);
+        let (columns, mut groups) = cut(table, max_bins, room.collect(), run)?;
         run.progress.report("bin", 0.5);
-        let encode = |group: usize| encode(table, &columns, group * GROUP, run);
-        let groups = (0..columns.len().div_ceil(GROUP)).map(encode);
-        let groups = groups.collect::<Result<_, FitError>>()?;
+        for (group, codes) in groups.iter_mut().enumerate() {
+            encode(table, &columns, group * GROUP, codes, run)?;
+        }
         run.progress.report("bin", 1.0);
         Ok(Self { rows: table.rows(), columns, groups })
     }
@@ -105,8 +101,8 @@ impl Binned {
         self.columns.get(column)
     }
 
-    /// The codes by group of columns, then by row.
-    pub(super) fn groups(&self) -> &[Vec<[u8; GROUP]>] {
+    /// The codes by group of columns, then by row; that of the first column in the lowest bits.
+    pub(super) fn groups(&self) -> &[Vec<u32>] {
         &self.groups
     }
 
@@ -118,25 +114,33 @@ impl Binned {
 }
 
 impl ColumnBins {
-    /// From the picked rows, or from all.
-    fn of(table: &Table<'_>, column: usize, picked: Option<&[usize]>, max_bins: usize) -> Self {
+    /// From the picked rows, or from all. `room` is as long as there are rows.
+    fn of(
+        table: &Table<'_>,
+        column: usize,
+        picked: Option<&[u32]>,
+        max_bins: usize,
+        room: &mut [u32],
+    ) -> Self {
         if table.is_categorical(column) {
             let bins = table.column(column).filter_map(level).max();
             let bins = bins.map_or(0, |level| usize::from(level) + 1);
             return Self { categorical: true, bins, borders: Vec::new(), ceilings: Vec::new() };
         }
-        let mut ranks = Vec::with_capacity(picked.map_or(table.rows(), <[usize]>::len));
+        let mut count = 0;
         let mut put = |value: f32| {
-            if !value.is_nan() {
-                ranks.push(rank(value));
+            if let Some(place) = room.get_mut(count).filter(|_| !value.is_nan()) {
+                *place = rank(value);
+                count += 1;
             }
         };
         match picked {
             None => table.column(column).for_each(&mut put),
-            Some(rows) => rows.iter().for_each(|row| put(table.value(*row, column))),
+            Some(rows) => rows.iter().for_each(|row| put(table.value(*row as usize, column))),
         }
+        let ranks = room.get_mut(..count).unwrap_or_default();
         ranks.sort_unstable();
-        let borders = borders(&ranks, max_bins);
+        let borders = borders(ranks, max_bins);
         let ceilings = borders.iter().map(|border| ceiling(*border)).collect();
         Self { categorical: false, bins: borders.len() + 1, borders, ceilings }
     }
@@ -154,37 +158,65 @@ impl ColumnBins {
     }
 }
 
-/// The codes of the group of columns that begins at `first`.
+/// Cuts all columns. Values are sorted where the codes will be: `room` has a list for each group, as
+/// long as there are rows, and is given back.
+fn cut(
+    table: &Table<'_>,
+    max_bins: usize,
+    room: Vec<Vec<u32>>,
+    run: &FitRun<'_>,
+) -> Result<(Vec<ColumnBins>, Vec<Vec<u32>>), FitError> {
+    let groups = room.len();
+    let room = Mutex::new(room);
+    let room_now = || room.lock().unwrap_or_else(PoisonError::into_inner);
+    let picked = picked_rows(table.rows(), run.seed);
+    let cut = |column: usize| {
+        run.check()?;
+        let lent = room_now().pop();
+        let mut lent = lent.unwrap_or_else(|| vec![0; table.rows()]);
+        let bins = ColumnBins::of(table, column, picked.as_deref(), max_bins, &mut lent);
+        room_now().push(lent);
+        Ok(bins)
+    };
+    let columns = (0..table.width()).into_par_iter().map(cut);
+    let columns = columns.collect::<Result<_, FitError>>()?;
+    let mut room = room.into_inner().unwrap_or_else(PoisonError::into_inner);
+    room.truncate(groups);
+    Ok((columns, room))
+}
+
+/// Writes the codes of the group of columns that begins at `first`.
 fn encode(
     table: &Table<'_>,
     columns: &[ColumnBins],
     first: usize,
+    codes: &mut [u32],
     run: &FitRun<'_>,
-) -> Result<Vec<[u8; GROUP]>, FitError> {
-    let mut codes = vec![[0; GROUP]; table.rows()];
-    let block = |(values, codes): (&[f32], &mut [[u8; GROUP]])| {
+) -> Result<(), FitError> {
+    let columns = columns.get(first..).unwrap_or_default();
+    let block = |(values, codes): (&[f32], &mut [u32])| {
         run.check()?;
         for (row, codes) in values.chunks_exact(table.width()).zip(codes) {
-            let here = row.iter().zip(columns).skip(first);
-            for (code, (value, bins)) in codes.iter_mut().zip(here) {
-                *code = bins.code(*value);
-            }
+            let here = row.iter().skip(first).zip(columns).take(GROUP);
+            let shifted = here
+                .zip(0..)
+                .map(|((value, bins), place)| u32::from(bins.code(*value)) << (8 * place));
+            *codes = shifted.fold(0, |all, code| all | code);
         }
         Ok(())
     };
     let values = table.values().par_chunks(BLOCK * table.width());
-    values.zip(codes.par_chunks_mut(BLOCK)).map(block).collect::<Result<(), FitError>>()?;
-    Ok(codes)
+    values.zip(codes.par_chunks_mut(BLOCK)).map(block).collect()
 }
 
 /// One row at random from each of [`MOST_SORTED`] stretches of equal length; none picked: all.
-fn picked_rows(rows: usize, seed: u64) -> Option<Vec<usize>> {
+fn picked_rows(rows: usize, seed: u64) -> Option<Vec<u32>> {
     if rows <= MOST_SORTED {
         return None;
     }
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let start = |stretch: usize| (stretch as u64 * rows as u64 / MOST_SORTED as u64) as usize;
-    Some((0..MOST_SORTED).map(|at| random.gen_range(start(at)..start(at + 1))).collect())
+    Some((0..MOST_SORTED).map(|at| random.gen_range(start(at)..start(at + 1)) as u32).collect())
 }
 
 /// The bit of the sign.
@@ -237,10 +269,14 @@ pub(super) fn ceiling(border: f64) -> f32 {
 mod tests {
     use super::*;
 
+    fn codes(binned: &Binned) -> Vec<u8> {
+        (0..binned.rows()).map(|row| binned.lane(0).code(row).unwrap()).collect()
+    }
+
     fn bin(values: &[f32], max_bins: usize) -> (Vec<f64>, Vec<u8>) {
         let table = Table::new(values, 1, &[]).unwrap();
         let binned = Binned::of(&table, max_bins, &FitRun::quiet(1)).unwrap();
-        let codes = binned.groups()[0].iter().map(|codes| codes[0]).collect();
+        let codes = codes(&binned);
         (binned.borders(0).to_vec(), codes)
     }
 
@@ -294,7 +330,7 @@ mod tests {
         let values = [3.0, 0.0, f32::NAN, 254.0];
         let table = Table::new(&values, 1, &[0]).unwrap();
         let binned = Binned::of(&table, 255, &FitRun::quiet(1)).unwrap();
-        let codes: Vec<u8> = binned.groups()[0].iter().map(|codes| codes[0]).collect();
+        let codes = codes(&binned);
         assert_eq!(codes, [3, 0, 255, 254]);
         assert_eq!(binned.columns[0].bins, 255);
     }

@@ -5,7 +5,7 @@
 //! category of their own.
 
 use super::node::CategorySet;
-use super::quantized::Sums;
+use super::quantized::{Sums, Tally as _};
 use super::split::{Criterion, Left, Plan, Search};
 use super::table::MISSING_BIN;
 

@@ -12,7 +12,7 @@ use super::checks::{DEEPEST, monotone, rows_that_count, within};
 use super::grow::{Draw, Grower, Grown, Lists};
 use super::histogram::Source;
 use super::node::{DamagedTree, Tree, gains, same_width};
-use super::quantized::{Entry, Quantized};
+use super::quantized::{Entry, Weighted};
 use super::scorer::{CodedTree, Scorer};
 use super::split::{Growth, Newton};
 use super::table::Sample;
@@ -179,7 +179,7 @@ impl Planter<'_> {
             let weight = self.sample.weights.and_then(|weights| weights.get(row));
             f64::from(times) * weight.copied().unwrap_or(1.0)
         };
-        let quantized = Quantized::of_weighted_events(self.sample.target, weight, entries);
+        let quantized = Weighted::of_events(self.sample.target, weight, entries);
         let binned = self.sample.binned;
         let source = Source { binned, quantized: &quantized, parallel: false, run: self.run };
         let columns: Vec<usize> = (0..binned.width()).collect();

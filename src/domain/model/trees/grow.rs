@@ -14,14 +14,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::histogram::{BINS, Histogram, Source};
 use super::node::{Node, Split, Test, Tree};
 use super::partition::{Sides, part};
-use super::quantized::Sums;
+use super::quantized::{Quantized, Sums, Tally as _};
 use super::split::{Bounds, Criterion, Growth, Left, Plan, Search};
 use super::table::MISSING_BIN;
 use crate::model::FitError;
 
 /// Grows one tree.
-pub(super) struct Grower<'a, C> {
-    pub(super) source: Source<'a>,
+pub(super) struct Grower<'a, C, Q> {
+    pub(super) source: Source<'a, Q>,
     pub(super) growth: &'a Growth,
     pub(super) criterion: C,
     /// The columns that splits may ask, rising.
@@ -62,10 +62,10 @@ struct Place {
 }
 
 /// A node that will be split, unless the leaves run out.
-struct Open {
+struct Open<T> {
     place: Place,
     plan: Plan,
-    histogram: Histogram,
+    histogram: Histogram<T>,
     priority: f64,
 }
 
@@ -76,7 +76,7 @@ struct Growing {
     ranges: Vec<Range<usize>>,
 }
 
-impl<C: Criterion> Grower<'_, C> {
+impl<C: Criterion, Q: Quantized> Grower<'_, C, Q> {
     /// Grows a tree on some rows.
     pub(super) fn grow(mut self, mut lists: Lists) -> Result<Grown, FitError> {
         let sums = self.source.quantized.total(&lists.rows);
@@ -108,7 +108,7 @@ impl<C: Criterion> Grower<'_, C> {
 
     /// Adds the node of a place, a leaf for now.
     fn plant(&self, growing: &mut Growing, place: &Place) {
-        let stats = self.source.quantized.scale.stats(place.sums);
+        let stats = self.source.quantized.scale().stats(place.sums);
         let value = self.criterion.value(stats.gradient, stats.weight);
         let value = place.bounds.clamp(value);
         growing.nodes.push(Node { rows: stats.rows, weight: stats.weight, value, split: None });
@@ -116,7 +116,7 @@ impl<C: Criterion> Grower<'_, C> {
     }
 
     fn may_split(&self, place: &Place) -> bool {
-        let stats = self.source.quantized.scale.stats(place.sums);
+        let stats = self.source.quantized.scale().stats(place.sums);
         place.depth < self.growth.max_depth
             && stats.rows >= 2 * self.growth.min_rows
             && !self.criterion.is_settled(stats.gradient, stats.weight)
@@ -134,23 +134,28 @@ impl<C: Criterion> Grower<'_, C> {
     }
 
     /// The node with its best split, if it has one.
-    fn opened(&self, place: Place, histogram: Histogram, columns: &[usize]) -> Option<Open> {
+    fn opened(
+        &self,
+        place: Place,
+        histogram: Histogram<Q::Tally>,
+        columns: &[usize],
+    ) -> Option<Open<Q::Tally>> {
         let search = Search {
             binned: self.source.binned,
             growth: self.growth,
             criterion: self.criterion,
-            scale: self.source.quantized.scale,
+            scale: self.source.quantized.scale(),
             total: place.sums,
             bounds: place.bounds,
         };
-        let plan = search.best(&histogram, columns)?;
+        let plan = search.best(self.source.quantized, &histogram, columns)?;
         let first = self.growth.max_leaves == usize::MAX;
         let priority = if first { place.node as f64 } else { plan.gain };
         Some(Open { place, plan, histogram, priority })
     }
 
     /// Parts the rows of a node and plants its children.
-    fn split(&self, growing: &mut Growing, open: &Open) -> [Place; 2] {
+    fn split(&self, growing: &mut Growing, open: &Open<Q::Tally>) -> [Place; 2] {
         let Open { place, plan, .. } = open;
         let sides = Sides { lane: self.source.binned.lane(plan.column), left: sides_of(plan) };
         let range = place.range.clone();
@@ -179,7 +184,7 @@ impl<C: Criterion> Grower<'_, C> {
     fn child_bounds(&self, place: &Place, plan: &Plan) -> (Bounds, Bounds) {
         let direction = self.growth.monotone.get(plan.column).copied().unwrap_or(0);
         let value = |sums: Sums| {
-            let stats = self.source.quantized.scale.stats(sums);
+            let stats = self.source.quantized.scale().stats(sums);
             place.bounds.clamp(self.criterion.value(stats.gradient, stats.weight))
         };
         let right = place.sums.less(plan.sums);
@@ -199,7 +204,12 @@ impl<C: Criterion> Grower<'_, C> {
     }
 
     /// The children that can be split further.
-    fn look_at(&mut self, rows: &[u32], parent: Histogram, children: [Place; 2]) -> Vec<Open> {
+    fn look_at(
+        &mut self,
+        rows: &[u32],
+        parent: Histogram<Q::Tally>,
+        children: [Place; 2],
+    ) -> Vec<Open<Q::Tally>> {
         let may = children.each_ref().map(|child| self.may_split(child));
         if self.drawn.is_some() {
             let children = children.into_iter().zip(may).filter(|(_, may)| *may);
@@ -232,7 +242,7 @@ impl<C: Criterion> Grower<'_, C> {
     }
 
     /// A node that draws its own columns.
-    fn look_afresh(&mut self, rows: &[u32], place: Place) -> Option<Open> {
+    fn look_afresh(&mut self, rows: &[u32], place: Place) -> Option<Open<Q::Tally>> {
         let columns = self.columns_of_node();
         let here = rows.get(place.range.clone()).unwrap_or_default();
         let histogram = self.source.histogram(here, &columns);
@@ -264,22 +274,22 @@ impl Place {
     }
 }
 
-impl Ord for Open {
+impl<T> Ord for Open<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         let by_priority = self.priority.total_cmp(&other.priority);
         by_priority.then(other.place.node.cmp(&self.place.node))
     }
 }
 
-impl PartialOrd for Open {
+impl<T> PartialOrd for Open<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Eq for Open {}
+impl<T> Eq for Open<T> {}
 
-impl PartialEq for Open {
+impl<T> PartialEq for Open<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }

@@ -35,20 +35,54 @@ pub(super) struct Scale {
     count_bits: u32,
 }
 
-/// All rows.
-#[derive(Debug)]
-pub(super) struct Quantized<'a> {
-    entries: Entries<'a>,
-    pub(super) scale: Scale,
+/// What the rows add to the sums of their nodes.
+pub(super) trait Quantized: Sync {
+    /// What a histogram keeps of a bin.
+    type Tally: Tally;
+
+    /// How large the steps are.
+    fn scale(&self) -> Scale;
+
+    /// The tally of one row.
+    fn tally(&self, row: u32) -> Self::Tally;
+
+    /// What a tally stands for.
+    fn sums(&self, tally: Self::Tally) -> Sums;
+
+    /// The sums over some rows.
+    fn total(&self, rows: &[u32]) -> Sums {
+        let mut total = Self::Tally::default();
+        rows.iter().for_each(|row| total.add(self.tally(*row)));
+        self.sums(total)
+    }
 }
 
-#[derive(Debug)]
-enum Entries<'a> {
-    /// By row.
-    Each(Vec<Entry>),
-    /// Whether the event followed, by row; the entry of a row where it did not, and where it did.
-    Events(&'a [bool], [Entry; 2]),
+/// Sums, in a form of their own.
+pub(super) trait Tally: Copy + Default + Send + Sync {
+    fn add(&mut self, other: Self);
+
+    fn less(self, other: Self) -> Self;
 }
+
+/// Rows with gradients and weights.
+#[derive(Debug)]
+pub(super) struct Weighted {
+    entries: Vec<Entry>,
+    scale: Scale,
+}
+
+/// Rows of equal weight and whether the event followed each, as a gradient of its weight or 0.
+#[derive(Debug)]
+pub(super) struct Events<'a> {
+    target: &'a [bool],
+    scale: Scale,
+    /// The sums of one row with the event.
+    one: Sums,
+}
+
+/// Number of rows (low half) and of those with the event (high half).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Counts(u64);
 
 /// What the sums stand for.
 #[derive(Clone, Copy, Debug)]
@@ -58,18 +92,32 @@ pub(super) struct Stats {
     pub(super) rows: u64,
 }
 
-impl Sums {
+impl Tally for Sums {
     #[inline]
-    pub(super) fn add(&mut self, other: Self) {
+    fn add(&mut self, other: Self) {
         self.0[0] = self.0[0].wrapping_add(other.0[0]);
         self.0[1] = self.0[1].wrapping_add(other.0[1]);
     }
 
     #[inline]
-    pub(super) fn less(self, other: Self) -> Self {
+    fn less(self, other: Self) -> Self {
         Self([self.0[0].wrapping_sub(other.0[0]), self.0[1].wrapping_sub(other.0[1])])
     }
+}
 
+impl Tally for Counts {
+    #[inline]
+    fn add(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+
+    #[inline]
+    fn less(self, other: Self) -> Self {
+        Self(self.0.wrapping_sub(other.0))
+    }
+}
+
+impl Sums {
     /// Whether no row was added.
     #[inline]
     pub(super) fn is_empty(self) -> bool {
@@ -124,7 +172,45 @@ impl Scale {
     }
 }
 
-impl<'a> Quantized<'a> {
+impl Quantized for Weighted {
+    type Tally = Sums;
+
+    fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    #[inline]
+    fn tally(&self, row: u32) -> Sums {
+        self.scale.sums(self.entries.get(row as usize).copied().unwrap_or_default())
+    }
+
+    #[inline]
+    fn sums(&self, tally: Sums) -> Sums {
+        tally
+    }
+}
+
+impl Quantized for Events<'_> {
+    type Tally = Counts;
+
+    fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    #[inline]
+    fn tally(&self, row: u32) -> Counts {
+        let event = self.target.get(row as usize).copied().unwrap_or(false);
+        Counts(u64::from(event) << 32 | 1)
+    }
+
+    #[inline]
+    fn sums(&self, Counts(counts): Counts) -> Sums {
+        let [events, rows] = [counts >> 32, counts & u64::from(u32::MAX)];
+        Sums([events as i64 * self.one.0[0], rows as i64 * self.one.0[1]])
+    }
+}
+
+impl Weighted {
     /// Gradients and weights of `rows` rows, none of them larger than said.
     pub(super) fn of(
         rows: usize,
@@ -138,23 +224,13 @@ impl<'a> Quantized<'a> {
                 *entry = scale.entry(pair(row));
             }
         });
-        Self { entries: Entries::Each(entries), scale }
+        Self { entries, scale }
     }
 
-    /// The outcomes of rows as gradients: the weight of the row if the event followed, else 0.
-    pub(super) fn of_events(target: &'a [bool], weights: Option<&[f64]>) -> Self {
-        let Some(weights) = weights else {
-            let scale = Scale::of(target.len(), 1.0, 1.0).even();
-            let entries = [[0.0, 1.0], [1.0, 1.0]].map(|pair| scale.entry(pair));
-            return Self { entries: Entries::Events(target, entries), scale };
-        };
-        let weight = |row: usize| weights.get(row).copied().unwrap_or(0.0);
-        Self::of_weighted_events(target, weight, Vec::new())
-    }
-
-    /// The same with weights by row, in a list that was used before. On one thread: trees of a forest
-    /// grow side by side, and a thread that waited here would begin another one.
-    pub(super) fn of_weighted_events(
+    /// The outcomes of rows as gradients: the weight of the row if the event followed, else 0. Takes
+    /// a list that was used before. On one thread: trees of a forest grow side by side, and a thread
+    /// that waited here would begin another one.
+    pub(super) fn of_events(
         target: &[bool],
         weight: impl Fn(usize) -> f64,
         mut entries: Vec<Entry>,
@@ -167,38 +243,20 @@ impl<'a> Quantized<'a> {
         };
         entries.clear();
         entries.extend(target.iter().enumerate().map(entry));
-        Self { entries: Entries::Each(entries), scale }
+        Self { entries, scale }
     }
 
     /// The list of the entries, to be used again.
     pub(super) fn into_entries(self) -> Vec<Entry> {
-        match self.entries {
-            Entries::Each(entries) => entries,
-            Entries::Events(..) => Vec::new(),
-        }
+        self.entries
     }
+}
 
-    /// Gives `put` the sums of each of some rows, in their order.
-    #[inline(always)]
-    pub(super) fn unpack(&self, rows: &[u32], mut put: impl FnMut(Sums)) {
-        match &self.entries {
-            Entries::Each(entries) => {
-                let entry = |row: &u32| entries.get(*row as usize).copied().unwrap_or_default();
-                rows.iter().for_each(|row| put(self.scale.sums(entry(row))));
-            }
-            Entries::Events(target, entries) => {
-                let [without, with] = entries.map(|entry| self.scale.sums(entry));
-                let event = |row: &u32| target.get(*row as usize).copied().unwrap_or(false);
-                rows.iter().for_each(|row| put(if event(row) { with } else { without }));
-            }
-        }
-    }
-
-    /// The sums over some rows.
-    pub(super) fn total(&self, rows: &[u32]) -> Sums {
-        let mut total = Sums::default();
-        self.unpack(rows, |sums| total.add(sums));
-        total
+impl<'a> Events<'a> {
+    /// The outcomes of at most 2^32 - 1 rows.
+    pub(super) fn of(target: &'a [bool]) -> Self {
+        let scale = Scale::of(target.len(), 1.0, 1.0).even();
+        Self { target, scale, one: scale.sums(scale.entry([1.0, 1.0])) }
     }
 }
 
@@ -223,7 +281,7 @@ mod tests {
     fn whole_weights_are_exact() {
         let target: Vec<bool> = (0..1_000).map(|row| row % 3 == 0).collect();
         let weights: Vec<f64> = (0..1_000).map(|row| f64::from(row % 7 + 1)).collect();
-        let quantized = Quantized::of_events(&target, Some(&weights));
+        let quantized = Weighted::of_events(&target, |row| weights[row], Vec::new());
         let rows: Vec<u32> = (0..1_000).collect();
         let stats = quantized.scale.stats(quantized.total(&rows));
         let events: f64 = weights.iter().step_by(3).sum();
@@ -232,9 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn counts_stand_for_the_sums_of_weights_of_one() {
+        let target: Vec<bool> = (0..5_000).map(|row| row % 7 == 0).collect();
+        let rows: Vec<u32> = (0..5_000).filter(|row| row % 3 > 0).collect();
+        let counted = Events::of(&target);
+        let weighted = Weighted::of_events(&target, |_| 1.0, Vec::new());
+        assert_eq!(counted.total(&rows), weighted.total(&rows));
+        let every = counted.tally(0).less(counted.tally(1));
+        assert_eq!(counted.sums(every), weighted.tally(0).less(weighted.tally(1)));
+    }
+
+    #[test]
     fn sums_stay_in_range_at_both_ends() {
         for largest in [1e-200, 1e-30, 0.3, 1.0, 1e30, 1e50] {
-            let quantized = Quantized::of(5_000, [largest, largest], |_| [-largest, largest]);
+            let quantized = Weighted::of(5_000, [largest, largest], |_| [-largest, largest]);
             let rows: Vec<u32> = (0..5_000).collect();
             let stats = quantized.scale.stats(quantized.total(&rows));
             assert_eq!(stats.rows, 5_000);
@@ -253,7 +322,7 @@ mod tests {
 
     #[test]
     fn nothing_is_no_trouble() {
-        let quantized = Quantized::of(3, [0.0, 0.0], |_| [0.0, 0.0]);
+        let quantized = Weighted::of(3, [0.0, 0.0], |_| [0.0, 0.0]);
         let stats = quantized.scale.stats(quantized.total(&[0, 2]));
         assert_eq!((stats.rows, stats.gradient, stats.weight), (2, 0.0, 0.0));
     }

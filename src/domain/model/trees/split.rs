@@ -4,7 +4,7 @@ use super::binned::Binned;
 use super::categories;
 use super::histogram::Histogram;
 use super::node::CategorySet;
-use super::quantized::{Scale, Stats, Sums};
+use super::quantized::{Quantized, Scale, Stats, Sums, Tally as _};
 use super::table::MISSING_BIN;
 
 /// What a split shall make large: the sum of the scores of the leaves.
@@ -165,13 +165,19 @@ pub(super) struct Search<'a, C> {
 
 impl<C: Criterion> Search<'_, C> {
     /// The split with the largest gain over the listed columns; the first one of equals.
-    pub(super) fn best(&self, histogram: &Histogram, columns: &[usize]) -> Option<Plan> {
+    pub(super) fn best<Q: Quantized>(
+        &self,
+        quantized: &Q,
+        histogram: &Histogram<Q::Tally>,
+        columns: &[usize],
+    ) -> Option<Plan> {
         let mut best = None;
         for (place, column) in columns.iter().enumerate() {
             let (Some(bins), Some(cut)) = (histogram.column(place), self.binned.column(*column))
             else {
                 continue;
             };
+            let bins = bins.map(|tally| quantized.sums(tally));
             let missing = bins.get(usize::from(MISSING_BIN)).copied().unwrap_or_default();
             let held = bins.get(..cut.bins).unwrap_or_default();
             let found = if cut.categorical {

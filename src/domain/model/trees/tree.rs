@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::binned::Binned;
 use super::checks::{DEEPEST, monotone, refused, rows_that_count, within};
 use super::grow::{Grower, Lists};
 use super::histogram::Source;
 use super::node::Tree;
-use super::quantized::Quantized;
+use super::quantized::{Events, Quantized, Weighted};
 use super::split::{Criterion, Entropy, Growth, Newton};
 use super::table::Sample;
 use crate::model::{FitError, FitRun};
@@ -80,13 +81,26 @@ pub(super) fn fit_rows(
 ) -> Result<Tree, FitError> {
     settings.check()?;
     monotone(&settings.monotone, sample.binned)?;
-    let quantized = Quantized::of_events(sample.target, sample.weights);
-    let weight = quantized.scale.stats(quantized.total(&rows)).weight;
+    let Some(weights) = sample.weights else {
+        return root(sample.binned, &Events::of(sample.target), rows, settings, run);
+    };
+    let weight = |row: usize| weights.get(row).copied().unwrap_or(0.0);
+    let quantized = Weighted::of_events(sample.target, weight, Vec::new());
+    root(sample.binned, &quantized, rows, settings, run)
+}
+
+fn root<Q: Quantized>(
+    binned: &Binned,
+    quantized: &Q,
+    rows: Vec<u32>,
+    settings: &Settings,
+    run: &FitRun<'_>,
+) -> Result<Tree, FitError> {
+    let weight = quantized.scale().stats(quantized.total(&rows)).weight;
     if !weight.is_finite() {
         return Err(refused("the weights add up to more than can be counted".to_owned()));
     }
-    let binned = sample.binned;
-    let source = Source { binned, quantized: &quantized, parallel: true, run };
+    let source = Source { binned, quantized, parallel: true, run };
     let tree = match settings.impurity {
         Impurity::Gini => {
             let mut tree = grown(
@@ -129,8 +143,8 @@ impl Settings {
     }
 }
 
-fn grown<C: Criterion>(
-    source: Source<'_>,
+fn grown<C: Criterion, Q: Quantized>(
+    source: Source<'_, Q>,
     rows: Vec<u32>,
     growth: &Growth,
     criterion: C,

@@ -9,7 +9,7 @@ use super::super::checks::{monotone, refused, rows_that_count};
 use super::super::grow::{Grower, Grown, Lists};
 use super::super::histogram::Source;
 use super::super::node::Tree;
-use super::super::quantized::Quantized;
+use super::super::quantized::Weighted;
 use super::super::scorer::{CodedTree, Scorer};
 use super::super::split::{Growth, Newton};
 use super::super::table::Sample;
@@ -144,7 +144,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// The derivatives at the scores so far.
-    fn quantized(&self) -> Quantized<'static> {
+    fn quantized(&self) -> Weighted {
         let loss = self.settings.loss;
         let derive = |row: usize| {
             let target = self.sample.target.get(row).copied().unwrap_or(0.0);
@@ -161,7 +161,7 @@ impl<'a> Rounds<'a> {
             let most = |a: [f64; 2], b: [f64; 2]| [a[0].max(b[0].abs()), a[1].max(b[1])];
             (0..rows).into_par_iter().map(derive).reduce(|| [0.0; 2], most)
         });
-        Quantized::of(rows, largest, derive)
+        Weighted::of(rows, largest, derive)
     }
 
     fn rows_of_round(&mut self, rows: &mut Vec<u32>) {

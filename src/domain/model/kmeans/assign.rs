@@ -81,20 +81,17 @@ struct Search<'a> {
     tiles: SearchTiles,
 }
 
-/// What a thread needs for a block.
+/// What a thread needs for a panel of rows.
 struct Room {
-    panels: Vec<f32>,
-    labels: Vec<u32>,
-    distances: Vec<f32>,
+    panel: Vec<f32>,
+    labels: [u32; PANEL],
+    distances: [f32; PANEL],
 }
 
 impl Room {
     fn new(search: &Search<'_>) -> Self {
-        Self {
-            panels: vec![0.0; search.frame.panel_len() * (BLOCK_ROWS / PANEL)],
-            labels: vec![0; BLOCK_ROWS],
-            distances: vec![0.0; BLOCK_ROWS],
-        }
+        let panel = vec![0.0; search.frame.panel_len()];
+        Self { panel, labels: [0; PANEL], distances: [0.0; PANEL] }
     }
 }
 
@@ -118,18 +115,23 @@ impl<'a> Search<'a> {
         Ok(Self { centres, width, frame, tiles })
     }
 
-    /// Labels and exact squared distances of at most [`BLOCK_ROWS`] rows.
+    /// Labels and exact squared distances of rows.
     fn block(&self, rows: &[f32], room: &mut Room, labels: &mut [u32], distances: &mut [f64]) {
-        let count = rows.len() / self.width;
-        let panels = count.div_ceil(PANEL) * self.frame.panel_len();
-        let Some(panels) = room.panels.get_mut(..panels) else { return };
-        self.frame.pack(rows, panels);
-        nearest(panels, &self.tiles, &mut room.labels, &mut room.distances);
+        let panels = rows.chunks(PANEL * self.width);
+        let places = labels.chunks_mut(PANEL).zip(distances.chunks_mut(PANEL));
+        for (rows, (labels, distances)) in panels.zip(places) {
+            self.panel(rows, room, labels, distances);
+        }
+    }
+
+    /// The same for at most a panel.
+    fn panel(&self, rows: &[f32], room: &mut Room, labels: &mut [u32], distances: &mut [f64]) {
+        let rows = rows.chunks_exact(self.width);
+        self.frame.pack_panel(rows.clone(), &mut room.panel);
+        nearest(&room.panel, &self.tiles, &mut room.labels, &mut room.distances);
         let found = room.labels.iter().zip(&room.distances);
         let places = labels.iter_mut().zip(distances);
-        for ((row, (label, about)), (to, distance)) in
-            rows.chunks_exact(self.width).zip(found).zip(places)
-        {
+        for ((row, (label, about)), (to, distance)) in rows.zip(found).zip(places) {
             // Too far out for f32, differences of the distances mean nothing either way.
             *to = if about.is_finite() { *label } else { self.exact(row) };
             let start = *to as usize * self.width;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine};
 
@@ -17,7 +17,7 @@ struct Cached {
     key: i64,
     epoch: i64,
     batch: i64,
-    history: CustomerHistory,
+    history: Arc<CustomerHistory>,
 }
 
 /// Two generations of histories: when the younger one has half of the limit, the older one goes.
@@ -47,7 +47,7 @@ impl HistoryCache {
         customer: &CustomerId,
         tail: &Tail,
         upto: i64,
-    ) -> Option<CustomerHistory> {
+    ) -> Option<Arc<CustomerHistory>> {
         if self.limit == 0 {
             return None;
         }
@@ -63,7 +63,7 @@ impl HistoryCache {
             return None;
         }
         cached.batch = upto;
-        let history = cached.history.clone();
+        let history = Arc::clone(&cached.history);
         if !is_young {
             self.make_room(&mut generations, &history);
         }
@@ -77,14 +77,14 @@ impl HistoryCache {
         (customer, key): (&CustomerId, i64),
         tail: &Tail,
         upto: i64,
-        history: &CustomerHistory,
+        history: &Arc<CustomerHistory>,
     ) {
         if size(history) > self.limit / 2 {
             return;
         }
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         self.make_room(&mut generations, history);
-        let cached = Cached { key, epoch: tail.epoch, batch: upto, history: history.clone() };
+        let cached = Cached { key, epoch: tail.epoch, batch: upto, history: Arc::clone(history) };
         generations.young.insert(customer.clone(), cached);
     }
 
@@ -118,7 +118,7 @@ mod tests {
     fn memory_stays_within_the_limit_and_what_is_asked_for_stays() {
         let limit = 40 * OVERHEAD;
         let cache = HistoryCache::new(limit);
-        let (tail, empty) = (Tail::empty(1, 5), CustomerHistory::default());
+        let (tail, empty) = (Tail::empty(1, 5), Arc::default());
         for number in 0..1_000 {
             cache.keep((&customer(number), number as i64), &tail, 5, &empty);
             assert!(cache.find(&customer(0), &tail, 5).is_some(), "after {number}");
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_may_have_changed_is_not_given() {
         let cache = HistoryCache::new(1 << 20);
-        let empty = CustomerHistory::default();
+        let empty = Arc::default();
         let keep = || cache.keep((&customer(1), 1), &Tail::empty(1, 5), 5, &empty);
         keep();
         assert!(cache.find(&customer(1), &Tail::empty(2, 5), 5).is_none(), "another epoch");

@@ -9,14 +9,11 @@ use crate::transaction::{
 
 use super::error::Fault;
 use super::history::Packed;
-use super::packed::unpack;
+use super::packed::{count, unpack};
 use super::record::Record;
 use super::row::is_anonymous;
 use super::tail::{Change, Tail};
 use super::texts::Texts;
-
-/// A packed line has about so many bytes, or more.
-const LINE_BYTES: usize = 16;
 
 /// A line with or without a customer, as the sums of a panel need it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,7 +81,7 @@ impl Decoder<'_> {
     ) -> Result<(), Fault> {
         let mut maker = LineMaker::new(self);
         history.refill(|lines| {
-            lines.reserve(packed.lines.len() / LINE_BYTES);
+            lines.reserve(count(packed.lines));
             self.records(packed, |record| lines.push(maker.line(record)))
         })
     }

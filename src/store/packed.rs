@@ -8,6 +8,9 @@ use super::record::Record;
 
 const VERSION: u8 = 1;
 
+/// Bytes of version and checksum.
+const HEAD: usize = 1 + size_of::<u64>();
+
 /// The blob of `records`, which are brought into the order of time.
 pub(super) fn pack(records: &mut [Record<'_>]) -> Vec<u8> {
     records.sort_by_cached_key(Record::order);
@@ -29,6 +32,18 @@ pub(super) fn unpack(blob: &[u8]) -> Result<Records<'_>, Fault> {
     let mut bytes = open(VERSION, blob, "a packed history")?;
     let left = bytes.number().ok_or_else(|| damaged("a packed history"))?;
     Ok(Records { bytes, record: Record::default(), left })
+}
+
+/// How many records a blob says it has; no more than fit into it.
+pub(super) fn count(blob: &[u8]) -> usize {
+    let mut bytes = Bytes::new(blob);
+    let count = bytes.take(HEAD).and_then(|_| bytes.number()).unwrap_or(0);
+    most(count, bytes)
+}
+
+/// No record is shorter than four bytes, so a wrong number cannot ask for more memory.
+fn most(count: u64, bytes: Bytes<'_>) -> usize {
+    (count as usize).min(bytes.rest().len() / 4 + 1)
 }
 
 /// The records of a packed history.
@@ -56,8 +71,7 @@ impl<'a> Records<'a> {
 
     /// How many are left.
     pub(super) fn len(&self) -> usize {
-        // No record is shorter than four bytes, so a wrong number cannot ask for more memory.
-        (self.left as usize).min(self.bytes.rest().len() / 4 + 1)
+        most(self.left, self.bytes)
     }
 }
 
@@ -71,7 +85,7 @@ impl<'a> Iterator for Records<'a> {
 
 /// Puts version and checksum before `body`.
 pub(super) fn seal(version: u8, body: &[u8]) -> Vec<u8> {
-    let mut blob = Vec::with_capacity(body.len() + 9);
+    let mut blob = Vec::with_capacity(HEAD + body.len());
     blob.push(version);
     blob.extend_from_slice(&xxh3_64(body).to_le_bytes());
     blob.extend_from_slice(body);

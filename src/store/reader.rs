@@ -11,6 +11,7 @@ use crate::transaction::{
 
 use super::decode::{Decoder, SaleLine};
 use super::error::Fault;
+use super::glance::Glance;
 use super::history::StoredHistory;
 use super::row::{StoredLine, find_customer, stored_line};
 use super::scan::{self, Chunk};
@@ -65,19 +66,21 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn history(&mut self, customer: &CustomerId) -> Result<CustomerHistory, StoreError> {
+    pub fn history(&mut self, customer: &CustomerId) -> Result<Arc<CustomerHistory>, StoreError> {
         let (cache, upto) = (&self.store.cache, self.state.last_batch);
         if let Some(history) = cache.find(customer, &self.tail, upto) {
             return Ok(history);
         }
         self.read(|reader, connection| {
-            let mut history = CustomerHistory::default();
             if let Ok(key) = find_customer(connection, customer)? {
+                let mut history = CustomerHistory::default();
                 let stored = StoredHistory::load(connection, &reader.tail, key, upto)?;
                 reader.decoder().history(stored.packed(), &mut history)?;
+                let history = Arc::new(history);
                 cache.keep((customer, key), &reader.tail, upto, &history);
+                return Ok(history);
             }
-            Ok(history)
+            Ok(Arc::default())
         })
     }
 
@@ -192,6 +195,11 @@ impl<'a> Reader<'a> {
             Ok(texts.collect::<rusqlite::Result<_>>()?)
         })?;
         texts.iter().map(|text| self.store.decode_report(text)).collect()
+    }
+
+    /// What it sees of the customer of this history.
+    pub(super) fn glance(&self, history: Arc<CustomerHistory>) -> Glance {
+        Glance::new(self.state, Arc::clone(&self.texts.symbols), history)
     }
 
     fn decoder(&self) -> Decoder<'_> {

@@ -1,6 +1,6 @@
 //! The row that says where the data set stands; it changes with every commit.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::transaction::{LineIdentity, Timestamp};
 
@@ -56,22 +56,25 @@ impl State {
                 "SELECT epoch, packed_batch, last_batch, last_recorded_at, lines, customers,
                         first_occurred_at, last_occurred_at, digest FROM state WHERE id = 1",
             )?
-            .query_row([], |row| {
-                let digest: [u8; 16] = row.get(8)?;
-                Ok(Self {
-                    epoch: row.get(0)?,
-                    packed_batch: row.get(1)?,
-                    last_batch: row.get(2)?,
-                    last_recorded_at: row.get(3)?,
-                    lines: row.get::<_, i64>(4)? as u64,
-                    customers: row.get::<_, i64>(5)? as u64,
-                    first: row.get(6)?,
-                    last: row.get(7)?,
-                    digest: u128::from_le_bytes(digest),
-                })
-            })
+            .query_row([], Self::of_row)
             .optional()?;
         Ok(found.unwrap_or_default())
+    }
+
+    /// From a row that begins with the columns of [`State::load`].
+    pub(super) fn of_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let digest: [u8; 16] = row.get(8)?;
+        Ok(Self {
+            epoch: row.get(0)?,
+            packed_batch: row.get(1)?,
+            last_batch: row.get(2)?,
+            last_recorded_at: row.get(3)?,
+            lines: row.get::<_, i64>(4)? as u64,
+            customers: row.get::<_, i64>(5)? as u64,
+            first: row.get(6)?,
+            last: row.get(7)?,
+            digest: u128::from_le_bytes(digest),
+        })
     }
 
     pub(super) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {

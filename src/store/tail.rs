@@ -12,6 +12,7 @@ use super::bytes::{Bytes, put};
 use super::error::Fault;
 use super::packed::{damaged, open, seal};
 use super::record::Record;
+use super::state::State;
 
 const VERSION: u8 = 1;
 const WHAT: &str = "a batch of the tail";
@@ -328,6 +329,11 @@ impl Tail {
     /// The commit from which on, itself left out, all changes are in here.
     pub(super) fn since(&self) -> i64 {
         self.since
+    }
+
+    /// Whether all that is not packed as of `state` is in here.
+    pub(super) fn reaches(&self, state: &State) -> bool {
+        self.epoch == state.epoch && self.last_batch >= state.last_batch
     }
 
     /// Every change, in no set order.

@@ -45,7 +45,7 @@ impl Tails {
         connection: &Connection,
         state: &State,
     ) -> Result<Arc<Tail>, Fault> {
-        if known.epoch == state.epoch && known.last_batch >= state.last_batch {
+        if known.reaches(state) {
             return Ok(known);
         }
         let base = match known.epoch == state.epoch && known.last_batch >= state.packed_batch {

@@ -183,7 +183,8 @@ fn compare_scans(store: &TransactionStore, model: &Model) {
     reader.scan_parallel(1, Vec::new, keep, |kept| kept, take).unwrap();
     for customer in ids() {
         let history = reader.history(&customer).unwrap();
-        assert_eq!(scanned.remove(&customer).unwrap_or_default(), history);
+        assert_eq!(store.glance(&customer).unwrap().history(), &*history);
+        assert_eq!(scanned.remove(&customer).unwrap_or_default(), *history);
         let versions = model.versions.iter();
         let own = versions.filter(|(line, ..)| line.customer_id.as_ref() == Some(&customer));
         assert_eq!(history.lines().len(), own.count());
@@ -338,6 +339,38 @@ fn new_customers_give_way_to_one_who_has_their_key() {
         let lines = reader.lines(id, 0, 10).unwrap().into_iter().map(|stored| stored.line);
         assert_eq!(sorted(lines.collect()), model.of(id));
         assert_eq!(reader.history(id).unwrap().lines().len(), 3);
+        assert_eq!(store.glance(id).unwrap().history().lines().len(), 3);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_glance_sees_what_others_stored(events in prop::collection::vec(any_event(), 1..8)) {
+        let directory = tempfile::tempdir().unwrap();
+        // Another one, as another process has it.
+        let (store, other) = (open(directory.path()), open(directory.path()));
+        let mut model = Model::default();
+        for event in events {
+            match event {
+                Event::Append(lines) => append(&other, &mut model, lines),
+                Event::Import(lines) => import(&other, &mut model, lines),
+                Event::Pack => other.pack().unwrap(),
+                Event::Reopen => {}
+                Event::Erase(place) => {
+                    let customer = ids().nth(place).unwrap();
+                    prop_assert_eq!(other.erase(&customer).unwrap(), model.erase(&customer));
+                }
+            }
+            for customer in ids() {
+                let glance = store.glance(&customer).unwrap();
+                let mut reader = other.reader().unwrap();
+                prop_assert_eq!(glance.history(), &*reader.history(&customer).unwrap());
+                prop_assert_eq!(glance.symbols().len(), reader.symbols().len());
+                prop_assert_eq!(glance.last_occurred_at(), reader.summary().last_occurred_at);
+            }
+        }
     }
 }
 

@@ -40,18 +40,27 @@ pub(super) struct TextsCache(RwLock<Texts>);
 impl TextsCache {
     /// The texts as of the transaction of `connection`, or newer ones.
     pub(super) fn current(&self, connection: &Connection) -> rusqlite::Result<Texts> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let count: i64 = connection
+        let count = connection
             .prepare_cached("SELECT coalesce(max(symbol), 0) FROM symbol")?
             .query_row([], |row| row.get(0))?;
-        if count as usize <= known.symbols.len() {
+        if let Some(known) = self.known(count) {
             return Ok(known);
         }
+        let known = self.newest();
         let loaded = Texts::new(load_symbols(connection, &known.symbols)?);
         let mut newest = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if loaded.symbols.len() > newest.symbols.len() {
             *newest = loaded.clone();
         }
         Ok(loaded)
+    }
+
+    /// The texts, if there are no more than `count` in the database.
+    pub(super) fn known(&self, count: i64) -> Option<Texts> {
+        Some(self.newest()).filter(|known| count as usize <= known.symbols.len())
+    }
+
+    fn newest(&self) -> Texts {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -12,6 +12,7 @@ use super::cache::HistoryCache;
 use super::commit::WriterMemory;
 use super::database::{Database, Durability};
 use super::error::Fault;
+use super::glance::Glance;
 use super::maintenance::Maintenance;
 use super::reader::Reader;
 use super::state::State;
@@ -121,6 +122,14 @@ impl TransactionStore {
     /// When the database cannot be read.
     pub fn reader(&self) -> Result<Reader<'_>, StoreError> {
         Reader::begin(self)
+    }
+
+    /// A consistent view of one customer as of now, which costs less than a [`Reader`].
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn glance(&self, customer: &CustomerId) -> Result<Glance, StoreError> {
+        Glance::take(self, customer)
     }
 
     /// Removes every line of a customer, current and superseded, packed or not, the attributes, and

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dataset::{FeatureMatrix, InputSchema, InvalidMatrix, Value};
 use crate::feature::{Features, Workspace};
-use crate::store::{AttributeJoin, Attributes, Reader, TransactionStore};
+use crate::store::{AttributeJoin, Attributes, Glance, Reader, TransactionStore};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, HistorySource, SymbolTable, Timestamp,
     TransactionLine,
@@ -127,24 +127,83 @@ pub struct Gathered {
     pub last_lines: Vec<Option<Timestamp>>,
 }
 
-/// The vectors of `input` as of `as_of`, seen through `reader` where there is one.
+/// What is asked about, as the store had it at one look: a line is seen by the whole answer or not
+/// at all.
+#[derive(Debug)]
+pub(super) enum Look<'a> {
+    /// One customer of the store.
+    Customer(&'a CustomerId, Glance),
+    /// Customers of the store.
+    Customers(&'a [CustomerId], Reader<'a>),
+    /// Histories that the caller makes up, and when the newest of all stored lines occurred.
+    Histories(&'a [Vec<TransactionLine>], Option<Timestamp>),
+    /// Vectors that the caller has: they do not depend on what is stored.
+    Features(&'a FeatureRows),
+    /// Rows that the caller has.
+    Table(&'a TableRows),
+}
+
+impl<'a> Look<'a> {
+    /// What `served` needs to answer for `input`.
+    pub(super) fn at(
+        store: &'a TransactionStore,
+        served: &ServedModel,
+        input: &'a Input,
+    ) -> Result<Self, ServingError> {
+        let joins_attributes = served.manifest().input_schema.is_some();
+        Ok(match input {
+            Input::Customers(customers) => match customers.as_slice() {
+                [one] if !joins_attributes => Self::Customer(one, store.glance(one)?),
+                _ => Self::Customers(customers, store.reader()?),
+            },
+            Input::Histories(histories) => {
+                Self::Histories(histories, store.reader()?.summary().last_occurred_at)
+            }
+            Input::Features(block) => Self::Features(block),
+            Input::Table(table) => Self::Table(table),
+        })
+    }
+
+    /// When the newest of all stored lines occurred; `None` where nothing stored was looked at.
+    pub(super) fn newest_line(&self) -> Option<Timestamp> {
+        match self {
+            Self::Customer(_, glance) => glance.last_occurred_at(),
+            Self::Customers(_, reader) => reader.summary().last_occurred_at,
+            Self::Histories(_, newest_line) => *newest_line,
+            Self::Features(_) | Self::Table(_) => None,
+        }
+    }
+}
+
+/// The vectors of what was looked at, as of `as_of`.
 pub(super) fn gather(
     served: &ServedModel,
-    (store, reader): (&TransactionStore, Option<Reader<'_>>),
-    input: &Input,
+    store: &TransactionStore,
+    look: Look<'_>,
     as_of: Timestamp,
     limit: &CallLimit,
 ) -> Result<Gathered, ServingError> {
     limit.check()?;
-    match input {
-        Input::Customers(customers) => {
-            let reader = reader.map_or_else(|| store.reader(), Ok)?;
-            from_store(served, reader, customers, as_of, limit)
-        }
-        Input::Features(block) => from_block(served, block),
-        Input::Histories(histories) => from_lines(served, store, histories, as_of, limit),
-        Input::Table(table) => served.gather_table(table),
+    match look {
+        Look::Customer(customer, glance) => from_glance(served, &glance, customer, as_of),
+        Look::Customers(customers, reader) => from_store(served, reader, customers, as_of, limit),
+        Look::Histories(histories, _) => from_lines(served, store, histories, as_of, limit),
+        Look::Features(block) => from_block(served, block),
+        Look::Table(table) => served.gather_table(table),
     }
+}
+
+fn from_glance(
+    served: &ServedModel,
+    glance: &Glance,
+    customer: &CustomerId,
+    as_of: Timestamp,
+) -> Result<Gathered, ServingError> {
+    let bound = served.features(glance.symbols())?;
+    let nothing = Attributes::default();
+    let mut rows = Rows::new(&bound.1, None, &nothing, 1);
+    rows.push(Some(customer), glance.history(), as_of, RowSource::History);
+    rows.finish()
 }
 
 fn from_store(

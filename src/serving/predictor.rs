@@ -11,7 +11,7 @@ use crate::store::TransactionStore;
 use crate::training::data_as_of;
 use crate::transaction::Timestamp;
 
-use super::gather::gather;
+use super::gather::{Look, gather};
 use super::{
     CallLimit, Gathered, Input, ModelCatalog, RowSource, Selector, ServedModel, ServingError,
 };
@@ -178,20 +178,6 @@ impl Predictor {
         if served.manifest().kind == kind { Ok(served) } else { Err(wrong_kind(&served, kind)) }
     }
 
-    /// The vectors of a question, without predicting.
-    ///
-    /// # Errors
-    /// As for predicting.
-    pub fn features(
-        &self,
-        question: &Question,
-    ) -> Result<(Gathered, Arc<ServedModel>, Timestamp), ServingError> {
-        let served = self.catalog.resolve(&question.model, &question.selector)?;
-        let as_of = self.as_of(question.as_of)?;
-        let gathered = gather(&served, (&self.store, None), &question.input, as_of, &self.limit)?;
-        Ok((gathered, served, as_of))
-    }
-
     fn answer<T>(
         &self,
         kind: ModelKind,
@@ -199,17 +185,11 @@ impl Predictor {
         predict: impl Fn(&ServedModel, &Gathered, Explain<'_>) -> Result<Vec<Row<T>>, ServingError>,
     ) -> Result<Answers<T>, ServingError> {
         let served = self.resolve(kind, &question.model, &question.selector)?;
-        // One look at the store: a line is seen by the whole answer or not at all. What the caller
-        // brings whole does not depend on what is stored.
-        let reader = match &question.input {
-            Input::Customers(_) | Input::Histories(_) => Some(self.store.reader()?),
-            Input::Features(_) | Input::Table(_) => None,
-        };
-        let newest_line = reader.as_ref().and_then(|reader| reader.summary().last_occurred_at);
+        let look = Look::at(&self.store, &served, &question.input)?;
+        let newest_line = look.newest_line();
         let as_of = self.settle(question.as_of, newest_line);
         let mut inference = served.statistics().begin(Instant::now());
-        let stored = (&*self.store, reader);
-        let gathered = gather(&served, stored, &question.input, as_of, &self.limit)?;
+        let gathered = gather(&served, &self.store, look, as_of, &self.limit)?;
         inference.input_done();
         self.limit.check()?;
         let explain = Explain { reasons: question.explain, limit: &self.limit };

@@ -131,17 +131,31 @@ pub fn fit(
     let trees = trees.collect::<Result<Vec<Tree>, FitError>>()?;
     let unseen = unseen.into_inner().unwrap_or_else(PoisonError::into_inner);
     let forest = Forest { width: sample.binned.width(), trees };
-    Ok((forest, OutOfBag::of(&unseen, sample, &planter.rows)))
+    drop(planter);
+    Ok((forest, OutOfBag::of(unseen, sample)))
 }
 
 /// Rows about which a tree tells at a time.
 const TOLD: usize = 8_192;
 
-/// Trees that did not see a row, and what they say about it.
+/// Trees that did not see a row (low bits), and the sum of what they say about it in [`STEPS`] (the
+/// others).
 #[derive(Clone, Copy, Default)]
-struct Unseen {
-    sum: u64,
-    trees: u32,
+struct Unseen(u64);
+
+/// Bits that count trees; as many sums of [`STEPS`] as they allow fit into the others.
+const TREE_BITS: u32 = 17;
+
+impl Unseen {
+    fn add(&mut self, steps: u64) {
+        self.0 += steps << TREE_BITS | 1;
+    }
+
+    /// The mean of what they say; `None` where all trees saw the row.
+    fn probability(self) -> Option<f64> {
+        let (sum, trees) = (self.0 >> TREE_BITS, self.0 & ((1 << TREE_BITS) - 1));
+        (trees > 0).then(|| sum as f64 / STEPS / trees as f64)
+    }
 }
 
 struct Planter<'a> {
@@ -211,8 +225,7 @@ impl Planter<'_> {
             let told: Vec<Option<u64>> = (first..).zip(bag).map(told).collect();
             let mut unseen = unseen.lock().unwrap_or_else(PoisonError::into_inner);
             for (place, told) in unseen.iter_mut().skip(first).zip(told) {
-                place.sum += told.unwrap_or(0);
-                place.trees += u32::from(told.is_some());
+                told.into_iter().for_each(|steps| place.add(steps));
             }
         }
     }
@@ -302,21 +315,20 @@ impl Forest {
 }
 
 impl OutOfBag {
-    fn of(unseen: &[Unseen], sample: &Sample<'_, bool>, rows: &[u32]) -> Option<Self> {
-        let mut probabilities = vec![f64::NAN; unseen.len()];
+    fn of(unseen: Vec<Unseen>, sample: &Sample<'_, bool>) -> Option<Self> {
+        let weight = |row: usize| {
+            sample.weights.map_or(1.0, |weights| weights.get(row).copied().unwrap_or(0.0))
+        };
+        let probability = |(row, unseen): (usize, Unseen)| {
+            unseen.probability().filter(|_| weight(row) > 0.0).unwrap_or(f64::NAN)
+        };
+        let probabilities: Vec<f64> = unseen.into_iter().enumerate().map(probability).collect();
         let (mut counted, mut error, mut total) = (0, 0.0, 0.0);
-        for row in rows.iter().map(|row| *row as usize) {
-            let Some(Unseen { sum, trees: trees @ 1.. }) = unseen.get(row) else {
-                continue;
-            };
-            let probability = *sum as f64 / STEPS / f64::from(*trees);
-            let happened = sample.target.get(row).copied().unwrap_or(false);
-            let weight = sample.weights.map_or(1.0, |all| all.get(row).copied().unwrap_or(0.0));
-            counted += 1;
-            total += weight;
-            error += weight * (probability - f64::from(u8::from(happened))).powi(2);
-            if let Some(place) = probabilities.get_mut(row) {
-                *place = probability;
+        for (row, (probability, happened)) in probabilities.iter().zip(sample.target).enumerate() {
+            if !probability.is_nan() {
+                counted += 1;
+                total += weight(row);
+                error += weight(row) * (probability - f64::from(u8::from(*happened))).powi(2);
             }
         }
         (counted > 0).then(|| Self { probabilities, rows: counted, brier: error / total })
@@ -339,6 +351,16 @@ fn poisson(uniform: f64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_most_trees_that_are_all_sure_are_told_right() {
+        let mut unseen = Unseen::default();
+        assert_eq!(unseen.probability(), None);
+        (0..100_000).for_each(|_| unseen.add(STEPS as u64));
+        assert_eq!(unseen.probability(), Some(1.0));
+        unseen.add(0);
+        assert!((unseen.probability().unwrap() - 100_000.0 / 100_001.0).abs() < 1e-12);
+    }
 
     #[test]
     fn poisson_has_its_mean_and_its_zeros() {

@@ -114,7 +114,7 @@ impl Binned {
 }
 
 impl ColumnBins {
-    /// From the picked rows, or from all. `room` is as long as there are rows.
+    /// From the picked rows, or from all; `room` is for as many.
     fn of(
         table: &Table<'_>,
         column: usize,
@@ -173,7 +173,8 @@ fn cut(
     let cut = |column: usize| {
         run.check()?;
         let lent = room_now().pop();
-        let mut lent = lent.unwrap_or_else(|| vec![0; table.rows()]);
+        // More threads than groups have room of their own, for the rows that are looked at.
+        let mut lent = lent.unwrap_or_else(|| vec![0; table.rows().min(MOST_SORTED)]);
         let bins = ColumnBins::of(table, column, picked.as_deref(), max_bins, &mut lent);
         room_now().push(lent);
         Ok(bins)
@@ -181,6 +182,7 @@ fn cut(
     let columns = (0..table.width()).into_par_iter().map(cut);
     let columns = columns.collect::<Result<_, FitError>>()?;
     let mut room = room.into_inner().unwrap_or_else(PoisonError::into_inner);
+    room.retain(|room| room.len() == table.rows());
     room.truncate(groups);
     Ok((columns, room))
 }
@@ -323,6 +325,20 @@ mod tests {
     fn large_tables_take_a_sample_and_split_counts_exactly() {
         let values: Vec<f32> = (0..600_000).map(|i| (i % 7) as f32).collect();
         assert_eq!(bin(&values, 255).0, [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]);
+    }
+
+    #[test]
+    fn more_threads_than_groups_cut_the_same() {
+        let rows = MOST_SORTED + 40_000;
+        let values: Vec<f32> = (0..rows * 8).map(|i| ((i * 7_919) % 65_537) as f32).collect();
+        let table = Table::new(&values, 8, &[]).unwrap();
+        let binned = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| Binned::of(&table, 255, &FitRun::quiet(1)).unwrap())
+        };
+        let (one, many) = (binned(1), binned(8));
+        assert_eq!(one.groups, many.groups);
+        assert!(one.groups.iter().all(|codes| codes.len() == rows));
     }
 
     #[test]

@@ -100,7 +100,12 @@ pub struct OutOfBag {
 }
 
 /// Steps that a probability is counted in, so that sums do not depend on the order of the trees.
-const STEPS: f64 = (1u64 << 30) as f64;
+const STEPS: f64 = (1u64 << STEP_BITS) as f64;
+
+const STEP_BITS: u32 = 30;
+
+/// Most trees of a forest.
+const MOST_TREES: usize = 100_000;
 
 /// Grows a forest. With a bootstrap there is an out-of-bag estimate, unless every tree saw every
 /// row. Rows of weight 0 are left out.
@@ -143,8 +148,11 @@ const TOLD: usize = 8_192;
 #[derive(Clone, Copy, Default)]
 struct Unseen(u64);
 
-/// Bits that count trees; as many sums of [`STEPS`] as they allow fit into the others.
+/// Bits that count trees.
 const TREE_BITS: u32 = 17;
+
+const _: () = assert!(MOST_TREES < 1 << TREE_BITS, "more trees than are counted");
+const _: () = assert!((MOST_TREES as u64) < u64::MAX >> TREE_BITS >> STEP_BITS, "sums overflow");
 
 impl Unseen {
     fn add(&mut self, steps: u64) {
@@ -265,7 +273,7 @@ impl Planter<'_> {
 
 impl Settings {
     fn check(&self, binned: &Binned) -> Result<(), FitError> {
-        within("trees", self.trees as f64, 1.0..=100_000.0)?;
+        within("trees", self.trees as f64, 1.0..=MOST_TREES as f64)?;
         within("max_depth", self.max_depth as f64, 1.0..=DEEPEST as f64)?;
         within("min_rows", self.min_rows as f64, 1.0..=1e9)?;
         let drawn = self.columns_per_split.unwrap_or(1);
@@ -356,10 +364,11 @@ mod tests {
     fn the_most_trees_that_are_all_sure_are_told_right() {
         let mut unseen = Unseen::default();
         assert_eq!(unseen.probability(), None);
-        (0..100_000).for_each(|_| unseen.add(STEPS as u64));
+        (0..MOST_TREES).for_each(|_| unseen.add(STEPS as u64));
         assert_eq!(unseen.probability(), Some(1.0));
         unseen.add(0);
-        assert!((unseen.probability().unwrap() - 100_000.0 / 100_001.0).abs() < 1e-12);
+        let mean = MOST_TREES as f64 / (MOST_TREES + 1) as f64;
+        assert!((unseen.probability().unwrap() - mean).abs() < 1e-12);
     }
 
     #[test]

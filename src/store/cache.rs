@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine};
 
+use super::decode::Decoder;
+use super::error::Fault;
+use super::history::Packed;
 use super::tail::Tail;
 
 /// What an entry takes besides its lines, about, in bytes.
@@ -71,8 +74,22 @@ impl HistoryCache {
         Some(history)
     }
 
+    /// The history of a customer whose packed part was read, which is remembered.
+    pub(super) fn decode(
+        &self,
+        customer: &CustomerId,
+        packed: Packed<'_>,
+        decoder: &Decoder<'_>,
+    ) -> Result<Arc<CustomerHistory>, Fault> {
+        let mut history = CustomerHistory::default();
+        decoder.history(packed, &mut history)?;
+        let history = Arc::new(history);
+        self.keep((customer, packed.key), decoder.tail, decoder.upto, &history);
+        Ok(history)
+    }
+
     /// Remembers a history that was read under `key` as of the commit `upto` of `tail`.
-    pub(super) fn keep(
+    fn keep(
         &self,
         (customer, key): (&CustomerId, i64),
         tail: &Tail,

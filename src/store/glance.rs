@@ -87,12 +87,8 @@ impl Glance {
             (Some(found), _) if found != customer.as_str() => return Ok(None),
             (Some(_), Some(known)) => known,
             (Some(_), None) => {
-                let mut history = CustomerHistory::default();
                 let decoder = Decoder { clock: &store.clock, texts: &texts, tail, upto };
-                decoder.history(packed(key, row)?, &mut history)?;
-                let history = Arc::new(history);
-                store.cache.keep((customer, key), tail, upto, &history);
-                history
+                store.cache.decode(customer, packed(key, row)?, &decoder)?
             }
         };
         Ok(Some(Self { state, symbols: texts.symbols, history }))

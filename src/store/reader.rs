@@ -72,15 +72,11 @@ impl<'a> Reader<'a> {
             return Ok(history);
         }
         self.read(|reader, connection| {
-            if let Ok(key) = find_customer(connection, customer)? {
-                let mut history = CustomerHistory::default();
-                let stored = StoredHistory::load(connection, &reader.tail, key, upto)?;
-                reader.decoder().history(stored.packed(), &mut history)?;
-                let history = Arc::new(history);
-                cache.keep((customer, key), &reader.tail, upto, &history);
-                return Ok(history);
-            }
-            Ok(Arc::default())
+            let Ok(key) = find_customer(connection, customer)? else {
+                return Ok(Arc::default());
+            };
+            let stored = StoredHistory::load(connection, &reader.tail, key, upto)?;
+            cache.decode(customer, stored.packed(), &reader.decoder())
         })
     }
 

@@ -201,20 +201,26 @@ proptest! {
         let mut store = open(directory.path());
         let mut model = Model::default();
         for event in events {
-            match event {
-                Event::Append(lines) => append(&store, &mut model, lines),
-                Event::Import(lines) => import(&store, &mut model, lines),
-                Event::Pack => store.pack().unwrap(),
-                Event::Reopen => {
-                    drop(store);
-                    store = open(directory.path());
-                }
-                Event::Erase(place) => {
-                    let customer = ids().nth(place).unwrap();
-                    prop_assert_eq!(store.erase(&customer).unwrap(), model.erase(&customer));
-                }
+            if matches!(event, Event::Reopen) {
+                drop(store);
+                store = open(directory.path());
             }
+            happen(&store, &mut model, event);
             compare(&store, &model);
+        }
+    }
+}
+
+/// What an event does to an open store, and what it answers.
+fn happen(store: &TransactionStore, model: &mut Model, event: Event) {
+    match event {
+        Event::Append(lines) => append(store, model, lines),
+        Event::Import(lines) => import(store, model, lines),
+        Event::Pack => store.pack().unwrap(),
+        Event::Reopen => {}
+        Event::Erase(place) => {
+            let customer = ids().nth(place).unwrap();
+            assert_eq!(store.erase(&customer).unwrap(), model.erase(&customer));
         }
     }
 }
@@ -353,16 +359,7 @@ proptest! {
         let (store, other) = (open(directory.path()), open(directory.path()));
         let mut model = Model::default();
         for event in events {
-            match event {
-                Event::Append(lines) => append(&other, &mut model, lines),
-                Event::Import(lines) => import(&other, &mut model, lines),
-                Event::Pack => other.pack().unwrap(),
-                Event::Reopen => {}
-                Event::Erase(place) => {
-                    let customer = ids().nth(place).unwrap();
-                    prop_assert_eq!(other.erase(&customer).unwrap(), model.erase(&customer));
-                }
-            }
+            happen(&other, &mut model, event);
             for customer in ids() {
                 let glance = store.glance(&customer).unwrap();
                 let mut reader = other.reader().unwrap();

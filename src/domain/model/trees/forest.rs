@@ -12,7 +12,7 @@ use super::checks::{DEEPEST, monotone, rows_that_count, within};
 use super::grow::{Draw, Grower, Grown, Lists};
 use super::histogram::Source;
 use super::node::{DamagedTree, Tree, gains, same_width};
-use super::quantized::{Entry, Weighted};
+use super::quantized::{Bagged, Entry, Quantized, Weighted};
 use super::scorer::{CodedTree, Scorer};
 use super::split::{Growth, Newton};
 use super::table::Sample;
@@ -181,6 +181,7 @@ struct Planter<'a> {
 struct Used {
     /// How often the tree saw each row.
     bag: Vec<u8>,
+    /// Empty where the bag tells all.
     entries: Vec<Entry>,
     lists: Lists,
 }
@@ -196,28 +197,42 @@ impl Planter<'_> {
             self.run.seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         self.fill(&mut bag, &mut random);
-        let weight = |row: usize| {
-            let times = bag.get(row).copied().unwrap_or(0);
-            let weight = self.sample.weights.and_then(|weights| weights.get(row));
-            f64::from(times) * weight.copied().unwrap_or(1.0)
-        };
-        let quantized = Weighted::of_events(self.sample.target, weight, entries);
-        let binned = self.sample.binned;
-        let source = Source { binned, quantized: &quantized, parallel: false, run: self.run };
-        let columns: Vec<usize> = (0..binned.width()).collect();
-        let drawn = self.settings.columns(binned.width());
-        let drawn = (drawn < columns.len()).then_some(Draw { columns: drawn, random });
         let seen = |row: &u32| bag.get(*row as usize).is_some_and(|times| *times > 0);
         lists.rows.clear();
         lists.rows.extend(self.rows.iter().copied().filter(seen));
-        let criterion = Newton { l2: 0.0, events: true };
-        let grower = Grower { source, growth: &self.growth, criterion, columns, drawn };
-        let Grown { mut tree, lists, .. } = grower.grow(lists)?;
+        let bagged = Bagged::of(self.sample.target, &bag).filter(|_| self.sample.weights.is_none());
+        let (grown, entries) = if let Some(bagged) = bagged {
+            (self.grow(&bagged, lists, random)?, entries)
+        } else {
+            let weight = |row: usize| {
+                let times = bag.get(row).copied().unwrap_or(0);
+                let weight = self.sample.weights.and_then(|weights| weights.get(row));
+                f64::from(times) * weight.copied().unwrap_or(1.0)
+            };
+            let quantized = Weighted::of_events(self.sample.target, weight, entries);
+            (self.grow(&quantized, lists, random)?, quantized.into_entries())
+        };
+        let Grown { mut tree, lists, .. } = grown;
         let splits = tree.nodes_mut().iter_mut().filter_map(|node| node.split.as_mut());
         splits.for_each(|split| split.gain *= 2.0);
         self.tell(&tree, &bag, unseen);
-        used().push(Used { bag, entries: quantized.into_entries(), lists });
+        used().push(Used { bag, entries, lists });
         Ok(tree)
+    }
+
+    fn grow<Q: Quantized>(
+        &self,
+        quantized: &Q,
+        lists: Lists,
+        random: Xoshiro256PlusPlus,
+    ) -> Result<Grown, FitError> {
+        let binned = self.sample.binned;
+        let source = Source { binned, quantized, parallel: false, run: self.run };
+        let columns: Vec<usize> = (0..binned.width()).collect();
+        let drawn = self.settings.columns(binned.width());
+        let drawn = (drawn < columns.len()).then_some(Draw { columns: drawn, random });
+        let criterion = Newton { l2: 0.0, events: true };
+        Grower { source, growth: &self.growth, criterion, columns, drawn }.grow(lists)
     }
 
     /// Adds what a tree says about each row that it did not see, in [`STEPS`].

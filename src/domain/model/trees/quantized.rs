@@ -71,18 +71,32 @@ pub(super) struct Weighted {
     scale: Scale,
 }
 
-/// Rows of equal weight and whether the event followed each, as a gradient of its weight or 0.
+/// Rows of equal weight and whether the event followed each, as a gradient of its weight or 0. The
+/// tally, a `u32` or a `u64`, has the number of rows in its low half and of events in its high half.
 #[derive(Debug)]
-pub(super) struct Events<'a> {
+pub(super) struct Events<'a, W> {
     target: &'a [bool],
-    scale: Scale,
-    /// The sums of one row with the event.
-    one: Sums,
+    /// Of a row without and with the event.
+    tallies: [W; 2],
+    half: u32,
+    unit: Unit,
 }
 
-/// Number of rows (low half) and of those with the event (high half).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Counts(u64);
+/// Rows that were drawn some times each, which is their weight, and whether the event followed.
+#[derive(Debug)]
+pub(super) struct Bagged<'a> {
+    target: &'a [bool],
+    times: &'a [u8],
+    unit: Unit,
+}
+
+/// What one event and a weight of one add to sums.
+#[derive(Clone, Copy, Debug)]
+struct Unit {
+    scale: Scale,
+    gradient: i64,
+    weight: i64,
+}
 
 /// What the sums stand for.
 #[derive(Clone, Copy, Debug)]
@@ -105,15 +119,27 @@ impl Tally for Sums {
     }
 }
 
-impl Tally for Counts {
+impl Tally for u32 {
     #[inline]
     fn add(&mut self, other: Self) {
-        self.0 = self.0.wrapping_add(other.0);
+        *self = self.wrapping_add(other);
     }
 
     #[inline]
     fn less(self, other: Self) -> Self {
-        Self(self.0.wrapping_sub(other.0))
+        self.wrapping_sub(other)
+    }
+}
+
+impl Tally for u64 {
+    #[inline]
+    fn add(&mut self, other: Self) {
+        *self = self.wrapping_add(other);
+    }
+
+    #[inline]
+    fn less(self, other: Self) -> Self {
+        self.wrapping_sub(other)
     }
 }
 
@@ -190,23 +216,62 @@ impl Quantized for Weighted {
     }
 }
 
-impl Quantized for Events<'_> {
-    type Tally = Counts;
+impl<W: Tally + Into<u64>> Quantized for Events<'_, W> {
+    type Tally = W;
 
     fn scale(&self) -> Scale {
-        self.scale
+        self.unit.scale
     }
 
     #[inline]
-    fn tally(&self, row: u32) -> Counts {
+    fn tally(&self, row: u32) -> W {
+        let [without, with] = self.tallies;
+        if self.target.get(row as usize).copied().unwrap_or(false) { with } else { without }
+    }
+
+    #[inline]
+    fn sums(&self, tally: W) -> Sums {
+        let tally: u64 = tally.into();
+        let [rows, events] = [tally & ((1 << self.half) - 1), tally >> self.half];
+        self.unit.sums(rows, rows, events)
+    }
+}
+
+impl Quantized for Bagged<'_> {
+    /// Rows, times and events, from the low bits up.
+    type Tally = u64;
+
+    fn scale(&self) -> Scale {
+        self.unit.scale
+    }
+
+    #[inline]
+    fn tally(&self, row: u32) -> u64 {
         let event = self.target.get(row as usize).copied().unwrap_or(false);
-        Counts(u64::from(event) << 32 | 1)
+        let times = u64::from(self.times.get(row as usize).copied().unwrap_or(0));
+        let events = if event { times } else { 0 };
+        (events << Self::BITS | times) << Self::BITS | 1
     }
 
     #[inline]
-    fn sums(&self, Counts(counts): Counts) -> Sums {
-        let [events, rows] = [counts >> 32, counts & u64::from(u32::MAX)];
-        Sums([events as i64 * self.one.0[0], rows as i64 * self.one.0[1]])
+    fn sums(&self, tally: u64) -> Sums {
+        let part = |place: u32| tally >> (place * Self::BITS) & Self::MOST;
+        self.unit.sums(part(0), part(1), part(2))
+    }
+}
+
+impl Unit {
+    /// For rows of at most this weight.
+    fn of(rows: usize, heaviest: f64) -> Self {
+        let scale = Scale::of(rows, heaviest, heaviest).even();
+        let Entry { gradient, weight } = scale.entry([1.0, 1.0]);
+        let Sums([gradient, weight]) = scale.sums(Entry { gradient, weight });
+        Self { scale, gradient, weight: weight - 1 }
+    }
+
+    #[inline]
+    fn sums(self, rows: u64, weight: u64, events: u64) -> Sums {
+        Sums([events as i64 * self.gradient, weight as i64 * self.weight + rows as i64])
     }
 }
 
@@ -252,11 +317,37 @@ impl Weighted {
     }
 }
 
-impl<'a> Events<'a> {
+impl<'a> Events<'a, u64> {
     /// The outcomes of at most 2^32 - 1 rows.
     pub(super) fn of(target: &'a [bool]) -> Self {
-        let scale = Scale::of(target.len(), 1.0, 1.0).even();
-        Self { target, scale, one: scale.sums(scale.entry([1.0, 1.0])) }
+        let half = u64::BITS / 2;
+        Self { target, tallies: [1, 1 << half | 1], half, unit: Unit::of(target.len(), 1.0) }
+    }
+}
+
+impl<'a> Events<'a, u32> {
+    /// The outcomes of at most 65,535 rows.
+    pub(super) fn of_few(target: &'a [bool]) -> Option<Self> {
+        let half = u32::BITS / 2;
+        let unit = Unit::of(target.len(), 1.0);
+        let few = target.len() < 1 << half;
+        few.then(|| Self { target, tallies: [1, 1 << half | 1], half, unit })
+    }
+}
+
+impl<'a> Bagged<'a> {
+    /// Bits of each part of a tally.
+    const BITS: u32 = 21;
+
+    /// Largest number that fits.
+    const MOST: u64 = (1 << Self::BITS) - 1;
+
+    /// Rows drawn at most two million times in all.
+    pub(super) fn of(target: &'a [bool], times: &'a [u8]) -> Option<Self> {
+        let drawn: u64 = times.iter().map(|times| u64::from(*times)).sum();
+        let most = times.iter().copied().max().unwrap_or(0);
+        let unit = Unit::of(target.len(), f64::from(most));
+        (drawn <= Self::MOST).then_some(Self { target, times, unit })
     }
 }
 
@@ -293,11 +384,38 @@ mod tests {
     fn counts_stand_for_the_sums_of_weights_of_one() {
         let target: Vec<bool> = (0..5_000).map(|row| row % 7 == 0).collect();
         let rows: Vec<u32> = (0..5_000).filter(|row| row % 3 > 0).collect();
-        let counted = Events::of(&target);
         let weighted = Weighted::of_events(&target, |_| 1.0, Vec::new());
-        assert_eq!(counted.total(&rows), weighted.total(&rows));
-        let every = counted.tally(0).less(counted.tally(1));
-        assert_eq!(counted.sums(every), weighted.tally(0).less(weighted.tally(1)));
+        same_sums(&Events::of(&target), &weighted, &rows);
+        same_sums(&Events::of_few(&target).unwrap(), &weighted, &rows);
+        let times: Vec<u8> = (0..5_000).map(|row| (row % 3) as u8).collect();
+        let weighted = Weighted::of_events(&target, |row| f64::from(times[row]), Vec::new());
+        same_sums(&Bagged::of(&target, &times).unwrap(), &weighted, &rows);
+    }
+
+    fn same_sums(counted: &impl Quantized, weighted: &Weighted, rows: &[u32]) {
+        assert_eq!(counted.total(rows), weighted.total(rows));
+        let mut all = counted.tally(rows[0]);
+        rows[1..].iter().for_each(|row| all.add(counted.tally(*row)));
+        let rest = all.less(counted.tally(rows[0]));
+        assert_eq!(counted.sums(rest), weighted.total(&rows[1..]));
+    }
+
+    #[test]
+    fn as_many_rows_as_fit_are_counted() {
+        let most = usize::from(u16::MAX);
+        let target = vec![true; most + 1];
+        assert!(Events::of_few(&target).is_none());
+        let counted = Events::of_few(&target[..most]).unwrap();
+        let rows: Vec<u32> = (0..most as u32).collect();
+        let stats = counted.scale().stats(counted.total(&rows));
+        assert_eq!((stats.rows, stats.gradient), (most as u64, most as f64));
+
+        let times = vec![255; 8_224];
+        let bagged = Bagged::of(&target[..times.len()], &times).unwrap();
+        let rows: Vec<u32> = (0..times.len() as u32).collect();
+        let stats = bagged.scale().stats(bagged.total(&rows));
+        assert_eq!((stats.rows, stats.weight), (8_224, 8_224.0 * 255.0));
+        assert!(Bagged::of(&target, &vec![255; 8_225]).is_none());
     }
 
     #[test]

@@ -82,7 +82,10 @@ pub(super) fn fit_rows(
     settings.check()?;
     monotone(&settings.monotone, sample.binned)?;
     let Some(weights) = sample.weights else {
-        return root(sample.binned, &Events::of(sample.target), rows, settings, run);
+        return match Events::of_few(sample.target) {
+            Some(few) => root(sample.binned, &few, rows, settings, run),
+            None => root(sample.binned, &Events::of(sample.target), rows, settings, run),
+        };
     };
     let weight = |row: usize| weights.get(row).copied().unwrap_or(0.0);
     let quantized = Weighted::of_events(sample.target, weight, Vec::new());

@@ -1,6 +1,7 @@
 //! Growing a tree.
 //!
-//! The smaller child of a split is counted, the larger one is what is left of its parent. Without
+//! The smaller child of a split is counted, the larger one is what is left of its parent, unless
+//! that is small itself. Without
 //! a limit on leaves the newest node is split first, which keeps few histograms; with a limit the
 //! node that gains most is split first.
 
@@ -52,6 +53,9 @@ pub(super) struct Grown {
     pub(super) ranges: Vec<Range<usize>>,
 }
 
+/// Most nodes that room is made for before any is there.
+const MOST_ROOM: usize = 1_024;
+
 /// A node before anyone looked for its split.
 struct Place {
     node: usize,
@@ -65,9 +69,14 @@ struct Place {
 struct Open<T> {
     place: Place,
     plan: Plan,
-    histogram: Histogram<T>,
+    /// None where its children are counted anew.
+    histogram: Option<Histogram<T>>,
     priority: f64,
 }
+
+/// Rows of a node from which its histogram is kept for its larger child. Fewer are counted again,
+/// which takes no longer, and the nodes that wait to be split need less room.
+const KEPT_ROWS: usize = 512;
 
 /// Everything that changes while the tree grows.
 struct Growing {
@@ -82,8 +91,10 @@ impl<C: Criterion, Q: Quantized> Grower<'_, C, Q> {
         let sums = self.source.quantized.total(&lists.rows);
         lists.spare.clear();
         lists.spare.reserve_exact(lists.rows.len() / 2);
-        let mut growing = Growing { nodes: Vec::new(), lists, ranges: Vec::new() };
-        let range = 0..growing.lists.rows.len();
+        let range = 0..lists.rows.len();
+        let room = self.growth.most_nodes(range.len()).min(MOST_ROOM);
+        let (nodes, ranges) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        let mut growing = Growing { nodes, lists, ranges };
         let root = Place { node: 0, depth: 0, range, sums, bounds: Bounds::NONE };
         self.plant(&mut growing, &root);
         let mut open = BinaryHeap::new();
@@ -149,6 +160,8 @@ impl<C: Criterion, Q: Quantized> Grower<'_, C, Q> {
             bounds: place.bounds,
         };
         let plan = search.best(self.source.quantized, &histogram, columns)?;
+        let kept = self.drawn.is_none() && place.range.len() >= KEPT_ROWS;
+        let histogram = kept.then_some(histogram);
         let first = self.growth.max_leaves == usize::MAX;
         let priority = if first { place.node as f64 } else { plan.gain };
         Some(Open { place, plan, histogram, priority })
@@ -197,7 +210,7 @@ impl<C: Criterion, Q: Quantized> Grower<'_, C, Q> {
                 let border = self.source.binned.borders(plan.column).get(bin).copied();
                 Test::Below(border.unwrap_or(f64::MAX))
             }
-            Left::Among(set) => Test::Among(set),
+            Left::Among(set) => Test::Among(Box::new(set)),
         };
         let Plan { column, missing_left, gain, .. } = *plan;
         Split { column, test, missing_left, gain, left }
@@ -207,14 +220,14 @@ impl<C: Criterion, Q: Quantized> Grower<'_, C, Q> {
     fn look_at(
         &mut self,
         rows: &[u32],
-        parent: Histogram<Q::Tally>,
+        parent: Option<Histogram<Q::Tally>>,
         children: [Place; 2],
     ) -> Vec<Open<Q::Tally>> {
         let may = children.each_ref().map(|child| self.may_split(child));
-        if self.drawn.is_some() {
+        let Some(parent) = parent else {
             let children = children.into_iter().zip(may).filter(|(_, may)| *may);
             return children.filter_map(|(child, _)| self.look_afresh(rows, child)).collect();
-        }
+        };
         let [left, right] = children;
         let (small, large, may_small, may_large) = if left.range.len() <= right.range.len() {
             (left, right, may[0], may[1])
@@ -241,7 +254,7 @@ impl<C: Criterion, Q: Quantized> Grower<'_, C, Q> {
         both.0.into_iter().chain(both.1).collect()
     }
 
-    /// A node that draws its own columns.
+    /// A node whose rows are counted, by columns of its own if it draws some.
     fn look_afresh(&mut self, rows: &[u32], place: Place) -> Option<Open<Q::Tally>> {
         let columns = self.columns_of_node();
         let here = rows.get(place.range.clone()).unwrap_or_default();

@@ -48,8 +48,8 @@ pub struct Split {
 pub enum Test {
     /// Values below this. `f64::MAX` parts what is there from what is missing.
     Below(f64),
-    /// These categories.
-    Among(CategorySet),
+    /// These categories. Apart, for there are few such nodes and the set is large.
+    Among(Box<CategorySet>),
 }
 
 /// A set of category codes; bit `code % 64` of word `code / 64` tells whether a code is in it.
@@ -139,8 +139,11 @@ impl Tree {
     /// # Errors
     /// Unless every node but the root is the child of one earlier node, columns exist, numbers
     /// are finite and no leaf is deeper than 64 splits.
-    pub fn new(width: usize, nodes: Vec<Node>) -> Result<Self, DamagedTree> {
-        let tree = Self { width, nodes };
+    pub fn new(width: usize, mut nodes: Vec<Node>) -> Result<Self, DamagedTree> {
+        // Room left over would be kept as long as the tree is, by an allocator that shrinks nothing.
+        let mut exact = Vec::with_capacity(nodes.len());
+        exact.append(&mut nodes);
+        let tree = Self { width, nodes: exact };
         tree.validate()?;
         Ok(tree)
     }

@@ -80,13 +80,13 @@ fn narrowed(conditions: &[Condition], split: &Split, left: bool) -> Vec<Conditio
     }
     for condition in conditions.iter_mut().filter(|condition| condition.column == column) {
         condition.missing &= split.missing_left == left;
-        match split.test {
+        match &split.test {
             Test::Below(f64::MAX) if left => {}
-            Test::Below(border) if left => condition.below = Some(border),
-            Test::Below(border) => condition.at_least = Some(border),
-            Test::Among(CategorySet(set)) => {
+            Test::Below(border) if left => condition.below = Some(*border),
+            Test::Below(border) => condition.at_least = Some(*border),
+            Test::Among(set) => {
                 let words = condition.categories.iter_mut().flat_map(|held| &mut held.0);
-                words.zip(set).for_each(|(word, set)| *word &= if left { set } else { !set });
+                words.zip(set.0).for_each(|(word, set)| *word &= if left { set } else { !set });
             }
         }
     }

@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 
 use super::binned::{Binned, Lane, ceiling};
-use super::histogram::BINS;
 use super::node::{CategorySet, Test, Tree};
 use super::table::{MISSING_BIN, level};
 use crate::model::PredictError;
@@ -88,7 +87,7 @@ impl Scorer {
             let border = match &split.test {
                 Test::Below(border) => Border::Below(ceiling(*border)),
                 Test::Among(set) => {
-                    self.sets.push(*set);
+                    self.sets.push(**set);
                     Border::Set(self.sets.len() as u32 - 1)
                 }
             };
@@ -126,22 +125,29 @@ pub(super) struct CodedTree<'a> {
 
 struct Coded<'a> {
     lane: Lane<'a>,
-    goes_left: [bool; BINS],
+    goes_left: CategorySet,
     left: usize,
 }
 
 impl<'a> CodedTree<'a> {
     pub(super) fn of(tree: &Tree, binned: &'a Binned) -> Self {
         let coded = |split: &super::node::Split| {
-            let mut goes_left = [split.missing_left; BINS];
-            for (code, side) in (0..MISSING_BIN).zip(&mut goes_left) {
-                *side = match &split.test {
-                    Test::Below(border) => {
-                        let borders = binned.borders(split.column);
-                        usize::from(code) <= borders.partition_point(|b| b < border)
-                    }
-                    Test::Among(set) => set.has(code),
-                };
+            let mut goes_left = CategorySet::default();
+            match &split.test {
+                Test::Below(border) => {
+                    let borders = binned.borders(split.column);
+                    let last = borders.partition_point(|b| b < border);
+                    let codes = (0..MISSING_BIN).take(last + 1);
+                    codes.for_each(|code| goes_left.insert(code));
+                }
+                Test::Among(set) => {
+                    set.codes()
+                        .filter(|code| *code < MISSING_BIN)
+                        .for_each(|c| goes_left.insert(c));
+                }
+            }
+            if split.missing_left {
+                goes_left.insert(MISSING_BIN);
             }
             Coded { lane: binned.lane(split.column), goes_left, left: split.left }
         };
@@ -153,8 +159,7 @@ impl<'a> CodedTree<'a> {
         let mut at = 0;
         while let Some(Some(node)) = self.nodes.get(at) {
             let code = node.lane.code(row).unwrap_or(MISSING_BIN);
-            let left = node.goes_left.get(usize::from(code)).copied().unwrap_or(false);
-            at = node.left + usize::from(!left);
+            at = node.left + usize::from(!node.goes_left.has(code));
         }
         at
     }

@@ -109,6 +109,15 @@ pub(super) struct Growth {
     pub(super) monotone: Vec<i8>,
 }
 
+impl Growth {
+    /// Most nodes of a tree of so many rows.
+    pub(super) fn most_nodes(&self, rows: usize) -> usize {
+        let leaves = (rows as u64 / self.min_rows.max(1)).max(1);
+        let deepest = 1u64.checked_shl(self.max_depth as u32).unwrap_or(u64::MAX);
+        2 * leaves.min(deepest).min(self.max_leaves as u64).min(1 << 32) as usize
+    }
+}
+
 /// Values that the leaves below a node may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {

@@ -57,6 +57,11 @@ pub(super) struct ColumnBins {
     pub(super) bins: usize,
     /// Borders in rising order; bin `b` holds the values from border `b - 1` to below border `b`.
     pub(super) borders: Vec<f64>,
+}
+
+/// Finds the bin of a value.
+struct Encoder {
+    categorical: bool,
     /// For each border the smallest `f32` that is not below it.
     ceilings: Vec<f32>,
 }
@@ -125,7 +130,7 @@ impl ColumnBins {
         if table.is_categorical(column) {
             let bins = table.column(column).filter_map(level).max();
             let bins = bins.map_or(0, |level| usize::from(level) + 1);
-            return Self { categorical: true, bins, borders: Vec::new(), ceilings: Vec::new() };
+            return Self { categorical: true, bins, borders: Vec::new() };
         }
         let mut count = 0;
         let mut put = |value: f32| {
@@ -141,11 +146,16 @@ impl ColumnBins {
         let ranks = room.get_mut(..count).unwrap_or_default();
         ranks.sort_unstable();
         let borders = borders(ranks, max_bins);
-        let ceilings = borders.iter().map(|border| ceiling(*border)).collect();
-        Self { categorical: false, bins: borders.len() + 1, borders, ceilings }
+        Self { categorical: false, bins: borders.len() + 1, borders }
+    }
+}
+
+impl Encoder {
+    fn of(bins: &ColumnBins) -> Self {
+        let ceilings = bins.borders.iter().map(|border| ceiling(*border)).collect();
+        Self { categorical: bins.categorical, ceilings }
     }
 
-    /// The bin of a value.
     #[inline]
     fn code(&self, value: f32) -> u8 {
         if value.is_nan() {
@@ -195,14 +205,13 @@ fn encode(
     codes: &mut [u32],
     run: &FitRun<'_>,
 ) -> Result<(), FitError> {
-    let columns = columns.get(first..).unwrap_or_default();
+    let columns: Vec<Encoder> = columns.iter().skip(first).take(GROUP).map(Encoder::of).collect();
     let block = |(values, codes): (&[f32], &mut [u32])| {
         run.check()?;
         for (row, codes) in values.chunks_exact(table.width()).zip(codes) {
-            let here = row.iter().skip(first).zip(columns).take(GROUP);
+            let here = row.iter().skip(first).zip(&columns).zip(0..);
             let shifted = here
-                .zip(0..)
-                .map(|((value, bins), place)| u32::from(bins.code(*value)) << (8 * place));
+                .map(|((value, encoder), place)| u32::from(encoder.code(*value)) << (8 * place));
             *codes = shifted.fold(0, |all, code| all | code);
         }
         Ok(())
@@ -243,7 +252,7 @@ fn ranked(rank: u32) -> f64 {
 fn borders(sorted: &[u32], max_bins: usize) -> Vec<f64> {
     let runs = || sorted.chunk_by(|a, b| a == b);
     let every = runs().nth(max_bins).is_none();
-    let mut borders = Vec::new();
+    let mut borders = Vec::with_capacity(max_bins);
     let (mut left, mut bins, mut pending) = (sorted.len(), max_bins, 0);
     for (run, next) in runs().zip(runs().skip(1)) {
         pending += run.len();
@@ -258,6 +267,7 @@ fn borders(sorted: &[u32], max_bins: usize) -> Vec<f64> {
             pending = 0;
         }
     }
+    borders.shrink_to_fit();
     borders
 }
 

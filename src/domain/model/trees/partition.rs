@@ -35,25 +35,25 @@ pub(super) fn part(
     total
 }
 
-/// The same for at most [`BLOCK`] rows.
+/// The same for at most [`BLOCK`] rows. Never inlined: its room would be taken by every caller.
+#[inline(never)]
 fn part_block(rows: &mut [u32], sides: &Sides<'_>) -> usize {
-    let mut parted = [0; BLOCK];
-    let (mut front, mut back) = (0, rows.len());
-    for row in &*rows {
-        let code = sides.lane.code(*row as usize).unwrap_or(0);
+    let mut high = [0; BLOCK];
+    let (mut low_len, mut high_len) = (0, 0);
+    for place in 0..rows.len() {
+        let row = rows.get(place).copied().unwrap_or_default();
+        let code = sides.lane.code(row as usize).unwrap_or(0);
         let left = sides.left.get(usize::from(code)).copied().unwrap_or(false);
-        back -= usize::from(!left);
-        if let Some(place) = parted.get_mut(if left { front } else { back }) {
-            *place = *row;
+        // Both at once, for a wrong guess costs more. What was not meant is written over.
+        if let (Some(low), Some(high)) = (rows.get_mut(low_len), high.get_mut(high_len)) {
+            (*low, *high) = (row, row);
         }
-        front += usize::from(left);
+        low_len += usize::from(left);
+        high_len += usize::from(!left);
     }
-    // Those that go right were written from the end back.
-    let parted = parted.get(..rows.len()).unwrap_or_default();
-    let (goes_low, goes_high) = parted.split_at_checked(front).unwrap_or_default();
-    let high = put(rows, goes_low.iter());
-    put(high, goes_high.iter().rev());
-    front
+    let high = high.get(..high_len).unwrap_or_default();
+    put(rows.get_mut(low_len..).unwrap_or_default(), high.iter());
+    low_len
 }
 
 /// Joins blocks that were parted: the smaller side waits in `spare` while the other closes up.

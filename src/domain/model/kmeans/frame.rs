@@ -40,18 +40,24 @@ impl Frame {
     pub(super) fn of_points(points: Points<'_>, largest: f32) -> Self {
         let step = points.rows().div_ceil(ORIGIN_ROWS).max(1);
         let scale = scale(f64::from(largest), ROWS_EXPONENT);
+        let mut values = Vec::with_capacity(ORIGIN_ROWS);
         let column = |column| {
             let rows = points.values().chunks_exact(points.width()).step_by(step);
-            median(rows.filter_map(|row| row.get(column).copied()).collect()) * scale
+            values.clear();
+            values.extend(rows.filter_map(|row| row.get(column).copied()));
+            median(&mut values) * scale
         };
         Self { scale, origin: (0..points.width()).map(column).collect() }
     }
 
     /// For centres, which are all that is known when a few rows are to be assigned.
     pub(super) fn of_centres(centres: &[f64], width: usize) -> Self {
+        let mut values = Vec::with_capacity(centres.len() / width);
         let column = |column| {
             let rows = centres.chunks_exact(width);
-            median(rows.filter_map(|row| row.get(column).map(|value| *value as f32)).collect())
+            values.clear();
+            values.extend(rows.filter_map(|row| row.get(column).map(|value| *value as f32)));
+            median(&mut values)
         };
         let origin: Vec<f32> = (0..width).map(column).collect();
         let moves = centres.chunks_exact(width).flat_map(|row| row.iter().zip(&origin));
@@ -133,7 +139,7 @@ pub(super) fn lane(panel: &[f32], row: usize) -> impl Iterator<Item = f64> + '_ 
 }
 
 /// The middle value, the lower of two.
-fn median(mut values: Vec<f32>) -> f32 {
+fn median(values: &mut [f32]) -> f32 {
     let middle = values.len().saturating_sub(1) / 2;
     if middle >= values.len() {
         return 0.0;

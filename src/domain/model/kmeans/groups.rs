@@ -43,9 +43,16 @@ impl Groups {
         let clusters = centres.len() / width;
         let (count, size) = (Self::count(clusters), Self::size(clusters));
         let mut left: Vec<u32> = (0..clusters as u32).collect();
-        let mut order = Vec::with_capacity(clusters);
+        let (mut near, mut order) = (Vec::with_capacity(clusters), Vec::with_capacity(clusters));
         for _ in 0..count {
-            order.extend(neighbours(centres, width, &mut left, size));
+            sort_by_nearness(centres, width, &left, &mut near);
+            let (own, rest) = near.split_at(size.min(near.len()));
+            left.clear();
+            left.extend(rest.iter().map(|(_, label)| *label));
+            left.sort_unstable();
+            let first = order.len();
+            order.extend(own.iter().map(|(_, label)| *label));
+            order.get_mut(first..).unwrap_or_default().sort_unstable();
         }
         Self {
             tiles: SearchTiles::ordered(centres, width, order.iter().copied()),
@@ -94,8 +101,9 @@ impl Groups {
     }
 }
 
-/// Takes at most `size` neighbours out of those that are left, in order.
-fn neighbours(centres: &[f64], width: usize, left: &mut Vec<u32>, size: usize) -> Vec<u32> {
+/// Puts those that are left into `near`, by their squared distance to the one of them that lies
+/// farthest from their middle.
+fn sort_by_nearness(centres: &[f64], width: usize, left: &[u32], near: &mut Vec<(f64, u32)>) {
     let centre = |label: u32| {
         let start = label as usize * width;
         centres.get(start..start + width).unwrap_or_default()
@@ -104,19 +112,13 @@ fn neighbours(centres: &[f64], width: usize, left: &mut Vec<u32>, size: usize) -
         centre(label).iter().zip(to).map(|(a, b)| (a - b) * (a - b)).sum()
     };
     let mut middle = vec![0.0; width];
-    for label in &*left {
+    for label in left {
         middle.iter_mut().zip(centre(*label)).for_each(|(sum, value)| *sum += value);
     }
     middle.iter_mut().for_each(|sum| *sum /= left.len() as f64);
     let farthest = left.iter().max_by(|a, b| square(**a, &middle).total_cmp(&square(**b, &middle)));
     let pivot = centre(farthest.copied().unwrap_or(0));
-    let mut near: Vec<(f64, u32)> =
-        left.iter().map(|label| (square(*label, pivot), *label)).collect();
-    near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut rest: Vec<u32> = near.iter().skip(size).map(|(_, label)| *label).collect();
-    rest.sort_unstable();
-    *left = rest;
-    let mut own: Vec<u32> = near.into_iter().take(size).map(|(_, label)| label).collect();
-    own.sort_unstable();
-    own
+    near.clear();
+    near.extend(left.iter().map(|label| (square(*label, pivot), *label)));
+    near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
 }

@@ -1,5 +1,6 @@
 //! From what a caller gave to the vectors that a model takes.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::dataset::{FeatureMatrix, InputSchema, InvalidMatrix, Value};
@@ -262,6 +263,16 @@ pub(super) struct Rows<'a> {
     sources: Vec<RowSource>,
     last_lines: Vec<Option<Timestamp>>,
     workspace: Workspace,
+    /// Lines of the longest history.
+    longest: usize,
+}
+
+/// Lines of a history up to which its workspace is kept for the next call.
+const KEPT_LINES: usize = 4_096;
+
+thread_local! {
+    /// Of the last call of this thread: to make one takes as long as the features of a short history.
+    static WORKSPACE: Cell<Workspace> = Cell::default();
 }
 
 impl<'a> Rows<'a> {
@@ -279,7 +290,8 @@ impl<'a> Rows<'a> {
             values: Vec::with_capacity(rows * width),
             sources: Vec::with_capacity(rows),
             last_lines: Vec::with_capacity(rows),
-            workspace: Workspace::default(),
+            workspace: WORKSPACE.take(),
+            longest: 0,
         }
     }
 
@@ -291,9 +303,11 @@ impl<'a> Rows<'a> {
         as_of: Timestamp,
         source: RowSource,
     ) {
+        self.longest = self.longest.max(history.lines().len());
         let visible = history.lines().iter().filter(|line| line.is_visible(as_of));
         let bought = visible.clone().any(HistoryLine::is_purchase);
-        self.last_lines.push(visible.map(|line| line.occurred_at).max());
+        // Lines are in the order of the sales.
+        self.last_lines.push(visible.map(|line| line.occurred_at).next_back());
         self.sources.push(if bought { source } else { RowSource::Prior });
         self.features.append_at(history, &[as_of], &mut self.workspace, &mut self.values);
         if let Some((own, join)) = &self.own {
@@ -305,6 +319,9 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn finish(self) -> Result<Gathered, ServingError> {
+        if self.longest <= KEPT_LINES {
+            WORKSPACE.set(self.workspace);
+        }
         let derived = self.features.columns();
         let matrix = match &self.own {
             None => FeatureMatrix::new(Arc::clone(derived), self.values),

@@ -19,6 +19,7 @@ mod database;
 mod decode;
 mod erase;
 mod error;
+mod generation;
 mod glance;
 mod history;
 mod job;

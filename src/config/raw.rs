@@ -161,7 +161,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "store.cache_mib",
-        default: "0",
+        default: "32",
         meaning: "memory for histories of customers that were asked about lately, 0 to 65536 MiB; 0 reads them from the database each time",
     },
     Setting {

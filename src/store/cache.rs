@@ -23,6 +23,20 @@ struct Cached {
     history: Arc<CustomerHistory>,
 }
 
+impl Cached {
+    /// The history as of the commit `upto` of `tail`, if nothing changed it.
+    fn as_of(&mut self, tail: &Tail, upto: i64) -> Option<Arc<CustomerHistory>> {
+        let is_unchanged = self.epoch == tail.epoch
+            && self.batch >= tail.since()
+            && self.batch <= upto
+            && tail.changes(self.key, self.batch, upto).next().is_none();
+        is_unchanged.then(|| {
+            self.batch = upto;
+            Arc::clone(&self.history)
+        })
+    }
+}
+
 /// Two generations of histories: when the younger one has half of the limit, the older one goes.
 #[derive(Debug, Default)]
 struct Generations {
@@ -44,6 +58,11 @@ impl HistoryCache {
         Self { limit, generations: Mutex::default() }
     }
 
+    /// Whether it keeps anything.
+    pub(super) fn is_on(&self) -> bool {
+        self.limit > 0
+    }
+
     /// The history as of the commit `upto` of `tail`, if it is known and nothing changed it.
     pub(super) fn find(
         &self,
@@ -51,25 +70,16 @@ impl HistoryCache {
         tail: &Tail,
         upto: i64,
     ) -> Option<Arc<CustomerHistory>> {
-        if self.limit == 0 {
+        if !self.is_on() {
             return None;
         }
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let young = generations.young.remove(customer);
-        let is_young = young.is_some();
-        let mut cached = young.or_else(|| generations.old.remove(customer))?;
-        let is_unchanged = cached.epoch == tail.epoch
-            && cached.batch >= tail.since()
-            && cached.batch <= upto
-            && tail.changes(cached.key, cached.batch, upto).next().is_none();
-        if !is_unchanged {
-            return None;
+        if let Some(cached) = generations.young.get_mut(customer) {
+            return cached.as_of(tail, upto);
         }
-        cached.batch = upto;
-        let history = Arc::clone(&cached.history);
-        if !is_young {
-            self.make_room(&mut generations, &history);
-        }
+        let mut cached = generations.old.remove(customer)?;
+        let history = cached.as_of(tail, upto)?;
+        self.make_room(&mut generations, &history);
         generations.young.insert(customer.clone(), cached);
         Some(history)
     }

@@ -1,4 +1,4 @@
-//! One customer's history and where the data set stands, by one query.
+//! One customer's history and where the data set stands, by one query or none.
 //!
 //! What a [`Reader`] tells by a transaction of several queries, for the call that asks about one
 //! customer: there the queries are most of the work.
@@ -44,17 +44,34 @@ impl Glance {
     ) -> Result<Self, StoreError> {
         // Before the query: see `Tails`.
         let tail = store.tails.newest();
+        if store.cache.is_on()
+            && let Some(glance) = Self::from_memory(store, &tail, customer)
+        {
+            return Ok(glance);
+        }
         let connection = store.database.reader()?;
         let taken = Self::by_one_query(store, &connection, &tail, customer);
         let taken = taken.map_err(|fault| store.database.fault(fault))?;
         store.database.release(connection);
-        let Some(glance) = taken else {
+        let glance = if let Some(glance) = taken {
+            store.latest.advance(glance.state.last_recorded_at);
+            glance
+        } else {
             let mut reader = store.reader()?;
             let history = reader.history(customer)?;
-            return Ok(reader.glance(history));
+            reader.glance(history)
         };
-        store.latest.advance(glance.state.last_recorded_at);
+        if store.cache.is_on() {
+            store.saw(&glance.state, &glance.symbols);
+        }
         Ok(glance)
+    }
+
+    /// By no query at all: nothing was stored since the last one, and the customer is known.
+    fn from_memory(store: &TransactionStore, tail: &Tail, customer: &CustomerId) -> Option<Self> {
+        let seen = store.seen().filter(|seen| tail.reaches(&seen.state))?;
+        let history = store.cache.find(customer, tail, seen.state.last_batch)?;
+        Some(Self { state: seen.state, symbols: Arc::clone(&seen.symbols), history })
     }
 
     pub(super) fn new(

@@ -62,6 +62,10 @@ impl<'a> Reader<'a> {
         Ok(Self { store, connection: Some(connection), tail, state, texts })
     }
 
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
     /// The whole history of one customer; empty when there is none.
     ///
     /// # Errors

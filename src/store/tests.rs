@@ -355,20 +355,66 @@ proptest! {
     #[test]
     fn a_glance_sees_what_others_stored(events in prop::collection::vec(any_event(), 1..8)) {
         let directory = tempfile::tempdir().unwrap();
-        // Another one, as another process has it.
+        // Others, as another process has them; one of them remembers.
         let (store, other) = (open(directory.path()), open(directory.path()));
+        let remembers = open(directory.path()).with_cache(1 << 20);
         let mut model = Model::default();
         for event in events {
             happen(&other, &mut model, event);
             for customer in ids() {
-                let glance = store.glance(&customer).unwrap();
                 let mut reader = other.reader().unwrap();
-                prop_assert_eq!(glance.history(), &*reader.history(&customer).unwrap());
-                prop_assert_eq!(glance.symbols().len(), reader.symbols().len());
-                prop_assert_eq!(glance.last_occurred_at(), reader.summary().last_occurred_at);
+                // The third of them is known to one that remembers.
+                for store in [&store, &remembers, &remembers] {
+                    let glance = store.glance(&customer).unwrap();
+                    prop_assert_eq!(glance.history(), &*reader.history(&customer).unwrap());
+                    prop_assert_eq!(glance.symbols().len(), reader.symbols().len());
+                    prop_assert_eq!(glance.last_occurred_at(), reader.summary().last_occurred_at);
+                }
             }
         }
     }
+}
+
+#[test]
+fn a_known_customer_is_looked_up_only_after_a_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).with_cache(1 << 20);
+    let other = open(directory.path());
+    let mut model = Model::default();
+    let ids: Vec<CustomerId> = ids().collect();
+    let line = |customer: &CustomerId| {
+        let draft = LineDraft {
+            customer_id: Some(customer.as_str().to_owned()),
+            occurred_at: Some(Timestamp::default()),
+            product_id: Some("p".to_owned()),
+            quantity: Some(Quantity::ONE),
+            unit_price: Some(Money::from_micros(1)),
+            ..LineDraft::default()
+        };
+        draft.check("EUR").unwrap()
+    };
+    let lines = || store.glance(&ids[0]).unwrap().history().lines().len();
+    import(&other, &mut model, vec![line(&ids[0])]);
+    assert_eq!([lines(), lines()], [1, 1]);
+    let seen = store.seen().expect("nothing was stored since").state;
+    // By hand, so that only who asks the database can know.
+    let by_hand = |sql: &str| assert_eq!(other.database.writer().execute(sql, []).unwrap(), 1);
+    by_hand("UPDATE customer SET customer_key = customer_key + 1");
+    assert_eq!(lines(), 1);
+    // A commit that was told and never came: nobody relies on what he remembers.
+    let mut never = seen;
+    never.last_batch += 9;
+    store.generation.tell(&never).unwrap();
+    assert_eq!((lines(), store.seen().is_none()), (0, true));
+    by_hand("UPDATE customer SET customer_key = customer_key - 1");
+    append(&other, &mut model, vec![line(&ids[1])]);
+    assert_eq!([lines(), lines()], [1, 1]);
+    assert!(store.seen().is_some());
+    // A store that is opened tells again where it stands.
+    store.generation.tell(&never).unwrap();
+    assert!(store.seen().is_none());
+    drop(open(directory.path()));
+    assert!(store.seen().is_some());
 }
 
 #[test]

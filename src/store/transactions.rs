@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::transaction::{CustomerId, ImportReport, ShopClock, Timestamp};
+use crate::transaction::{CustomerId, ImportReport, ShopClock, SymbolTable, Timestamp};
 
 use super::append::Queue;
 use super::cache::HistoryCache;
 use super::commit::WriterMemory;
 use super::database::{Database, Durability};
 use super::error::Fault;
+use super::generation::Generation;
 use super::glance::Glance;
 use super::maintenance::Maintenance;
 use super::reader::Reader;
@@ -21,8 +23,12 @@ use super::tails::{LatestInstant, Tails};
 use super::texts::TextsCache;
 use super::{StoreError, attributes};
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The tail that is kept in memory before appends wait for packing, in bytes.
 const TAIL_LIMIT: usize = 192 << 20;
@@ -43,7 +49,16 @@ pub struct TransactionStore {
     pub(super) packing: Mutex<()>,
     pub(super) tail_limit: usize,
     pub(super) cache: HistoryCache,
+    pub(super) generation: Generation,
+    seen: ArcSwapOption<Seen>,
     memory: Mutex<WriterMemory>,
+}
+
+/// Where the data set stood when it was last looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) state: State,
+    pub(super) symbols: Arc<SymbolTable>,
 }
 
 /// A write transaction: the connection, the state it began with, and what goes with it.
@@ -64,6 +79,8 @@ impl TransactionStore {
     pub fn open(directory: &Path, clock: ShopClock, currency: &str) -> Result<Self, StoreError> {
         let database = Database::open(Self::file_in(directory), MIGRATIONS)?;
         let store = Self {
+            generation: Generation::open(database.path())?,
+            seen: ArcSwapOption::empty(),
             database,
             clock,
             texts: TextsCache::default(),
@@ -79,7 +96,10 @@ impl TransactionStore {
         store.settle("time_zone", store.clock.name())?;
         store.settle("currency", currency)?;
         store.adopt_rows()?;
-        store.reader()?;
+        if !store.generation.is(&store.reader()?.state()) {
+            let told = store.write(&store.database.writer(), Durability::Relaxed, |_| Ok(()));
+            told.map_err(|fault| store.database.fault(fault))?;
+        }
         Ok(store)
     }
 
@@ -204,12 +224,24 @@ impl TransactionStore {
             let state = State::load(connection)?;
             memory.catch_up(connection, state.epoch)?;
             let tail = self.tails.current(connection, &state)?;
-            work(&mut Writing { connection, state, tail, memory: &mut memory })
+            let done = work(&mut Writing { connection, state, tail, memory: &mut memory })?;
+            self.generation.tell(&State::load(connection)?)?;
+            Ok(done)
         });
         if outcome.is_err() {
             *memory = WriterMemory::default();
         }
         outcome
+    }
+
+    /// Where the data set stands, if that is known without asking the database.
+    pub(super) fn seen(&self) -> Option<Arc<Seen>> {
+        self.seen.load_full().filter(|seen| self.generation.is(&seen.state))
+    }
+
+    /// Remembers where the data set stood.
+    pub(super) fn saw(&self, state: &State, symbols: &Arc<SymbolTable>) {
+        self.seen.store(Some(Arc::new(Seen { state: *state, symbols: Arc::clone(symbols) })));
     }
 
     /// Writes a setting of the shop into a new store, or checks it against an existing one.

@@ -1,0 +1,2 @@
+-- No table changes. From this format on every transaction tells the file `transactions.generation`
+-- which commit it will be: a program that does not must not write here.

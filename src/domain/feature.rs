@@ -12,6 +12,7 @@ mod marks;
 mod numbering;
 mod running;
 mod schema;
+mod settled;
 mod tally;
 mod workspace;
 
@@ -23,4 +24,5 @@ mod oracle;
 pub use self::compute::Features;
 pub use self::definition::{Definition, Unit, definitions};
 pub use self::schema::{FeatureSchema, TOP_CATEGORIES};
+pub use self::settled::Settled;
 pub use self::workspace::Workspace;

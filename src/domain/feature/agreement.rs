@@ -8,7 +8,7 @@ use crate::transaction::{
 };
 
 use super::oracle::Oracle;
-use super::{FeatureSchema, Features, Workspace, definitions};
+use super::{FeatureSchema, Features, Settled, Workspace, definitions};
 
 const DAY: i64 = 24 * 60;
 
@@ -56,6 +56,24 @@ impl Pair {
                 let same = found.to_bits() == expected.to_bits();
                 assert!(same, "{} as of {as_of}: {found}, not {expected}", definition.name);
             }
+            self.compare_settled(&history, *as_of, row);
+        }
+    }
+
+    /// Compares the features at one date with those of the settled history.
+    fn compare_settled(&mut self, history: &CustomerHistory, as_of: Timestamp, expected: &[f32]) {
+        let Some(settled) = Settled::of(history) else { return };
+        let mut found = Vec::new();
+        let holds = self.features.append_settled(&settled, as_of, &mut self.workspace, &mut found);
+        let is_known = |line: &HistoryLine| {
+            let times = [line.occurred_at, line.recorded_at];
+            times.iter().all(|time| *time < as_of)
+                && (line.is_current() || line.superseded_at < as_of)
+        };
+        assert_eq!(holds, history.lines().iter().all(is_known));
+        if holds {
+            let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&found), bits(expected), "settled, as of {as_of}");
         }
     }
 }
@@ -207,18 +225,21 @@ fn long_history(change: impl Fn(&mut HistoryLine, u64)) -> Vec<HistoryLine> {
 
 #[test]
 fn a_hundred_thousand_lines_agree() {
-    let dates = [0, -100, -400, 0].map(|day| minute(day * DAY));
+    let dates = [0, -100, -400, 0, 1, 300].map(|day| minute(day * DAY));
     let mut pair = Pair::new("category");
-    pair.compare(&long_history(|_, _| ()), &dates);
-    pair.compare(
-        &long_history(|line, chance| match chance % 8 {
-            0 => line.cancels = OrderKey::from_raw(1 + chance / 8 % 30_000),
-            1 => line.recorded_at = line.occurred_at.plus_days(3),
-            2 => line.superseded_at = line.occurred_at.plus_days(200),
-            _ => line.local.day -= (chance / 8 % 400) as i32,
-        }),
-        &dates,
-    );
+    let plain = long_history(|_, _| ());
+    pair.compare(&plain, &dates);
+    let wild = long_history(|line, chance| match chance % 8 {
+        0 => line.cancels = OrderKey::from_raw(1 + chance / 8 % 30_000),
+        1 => line.recorded_at = line.occurred_at.plus_days(3),
+        2 => line.superseded_at = line.occurred_at.plus_days(200),
+        _ => line.local.day -= (chance / 8 % 400) as i32,
+    });
+    pair.compare(&wild, &dates);
+    for lines in [plain, wild] {
+        let settled = Settled::of(&CustomerHistory::new(lines)).unwrap();
+        assert!(settled.holds(minute(300 * DAY)), "its settled form was compared");
+    }
     pair.compare(&[], &dates);
 }
 

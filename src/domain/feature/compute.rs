@@ -10,6 +10,7 @@ use crate::transaction::{
 use super::FeatureSchema;
 use super::definition::definitions;
 use super::numbering::ABSENT;
+use super::settled::Settled;
 use super::tally::Tally;
 use super::workspace::Workspace;
 
@@ -79,14 +80,31 @@ impl Features {
             let tally = sweep.tally(history.lines(), as_of);
             let date = AsOf { features: self, instant: as_of, season };
             let place = row * width..(row + 1) * width;
-            let row = rows.get_mut(place).unwrap_or_default();
-            for (value, definition) in row.iter_mut().zip(definitions()) {
-                *value = match definition.no_history.filter(|_| tally.is_empty()) {
-                    Some(none) => none,
-                    None => narrow((definition.value)(tally, &date)),
-                };
-            }
+            date.write(&tally, rows.get_mut(place).unwrap_or_default());
         }
+    }
+
+    /// Appends the features of a history that was settled, as [`Features::append`] does of the
+    /// history. `false`, and nothing is appended, when not all of it was known before `as_of`.
+    pub fn append_settled(
+        &self,
+        settled: &Settled,
+        as_of: Timestamp,
+        workspace: &mut Workspace,
+        values: &mut Vec<f32>,
+    ) -> bool {
+        if !settled.holds(as_of) {
+            return false;
+        }
+        let tally = settled.tally(as_of, self.ranks_products, &self.top);
+        workspace.calendar.set(&[as_of]);
+        for (instant, _, season) in workspace.calendar.iter(&self.clock) {
+            let start = values.len();
+            values.resize(start + self.columns.len(), 0.0);
+            let date = AsOf { features: self, instant, season };
+            date.write(&tally, values.get_mut(start..).unwrap_or_default());
+        }
+        true
     }
 
     /// A matrix with one row per history.
@@ -127,6 +145,16 @@ pub(super) struct AsOf<'a> {
 }
 
 impl AsOf<'_> {
+    /// The vector of what a history amounts to.
+    fn write(&self, tally: &Tally, row: &mut [f32]) {
+        for (value, definition) in row.iter_mut().zip(definitions()) {
+            *value = match definition.no_history.filter(|_| tally.is_empty()) {
+                Some(none) => none,
+                None => narrow((definition.value)(tally, self)),
+            };
+        }
+    }
+
     /// Days of 24 hours from `earlier` to the as-of date.
     pub(super) fn days_since(&self, earlier: Timestamp) -> f64 {
         self.instant.days_since(earlier)

@@ -2,7 +2,6 @@
 
 use crate::transaction::{HistoryLine, OrderKey, Quantity, Symbol, Timestamp};
 
-use super::compute::Features;
 use super::numbering::{ABSENT, Numbering};
 
 /// The places of one line's day, texts and order in flat tables; [`ABSENT`] where it has none.
@@ -33,18 +32,25 @@ pub(super) struct Marks {
     pub(super) cancelled: Vec<OrderKey>,
     /// How many lines come before the first that cancels an order.
     pub(super) before_cancels: usize,
-    /// No line has a day before that of an earlier line.
-    pub(super) days_ascend: bool,
     /// The lines became known in their order and none was corrected, so that those visible at any
     /// date stand before all others.
     pub(super) known_in_order: bool,
+    pub(super) allowed: ShortCuts,
+}
+
+/// Short cuts that the lines of a history allow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ShortCuts {
+    /// No line has a day before that of an earlier line.
+    pub(super) days_ascend: bool,
     /// No sum of any of the lines can saturate, so that sums may be taken apart again.
     pub(super) sums_are_exact: bool,
 }
 
 impl Marks {
-    /// Marks `lines`, which are the whole of one history in its order.
-    pub(super) fn set(&mut self, lines: &[HistoryLine], features: &Features) {
+    /// Marks `lines`, which are the whole of one history in its order; `top` gives the rank among
+    /// the schema's top categories or products.
+    pub(super) fn set(&mut self, lines: &[HistoryLine], top: impl Fn(&HistoryLine) -> u32) {
         self.start(lines.len());
         let (mut money, mut units) = (0_u64, 0_u64);
         let mut known = Timestamp::MIN;
@@ -58,11 +64,11 @@ impl Marks {
                 self.before_cancels = self.before_cancels.min(place);
                 self.cancelled.push(line.cancels);
             }
-            let mark = self.mark(line, features);
+            let mark = self.mark(line, top(line));
             self.lines.push(mark);
         }
-        self.sums_are_exact = money.max(units) <= i64::MAX as u64;
-        if !self.days_ascend {
+        self.allowed.sums_are_exact = money.max(units) <= i64::MAX as u64;
+        if !self.allowed.days_ascend {
             self.sort_days(lines);
         }
         if !self.cancelled.is_empty() {
@@ -75,7 +81,7 @@ impl Marks {
         self.days.clear();
         self.cancelled.clear();
         self.before_cancels = usize::MAX;
-        self.days_ascend = true;
+        self.allowed.days_ascend = true;
         self.known_in_order = true;
         for numbering in
             [&mut self.products, &mut self.categories, &mut self.stores, &mut self.channels]
@@ -84,12 +90,12 @@ impl Marks {
         }
     }
 
-    fn mark(&mut self, line: &HistoryLine, features: &Features) -> Mark {
+    fn mark(&mut self, line: &HistoryLine, top: u32) -> Mark {
         let day = line.local.day;
         match self.days.last() {
             Some(last) if *last == day => {}
             last => {
-                self.days_ascend &= last.is_none_or(|last| *last < day);
+                self.allowed.days_ascend &= last.is_none_or(|last| *last < day);
                 self.days.push(day);
             }
         }
@@ -102,7 +108,7 @@ impl Marks {
             category: number(&mut self.categories, line.category),
             store: number(&mut self.stores, line.store),
             channel: number(&mut self.channels, line.channel),
-            top: features.top_rank_of(line),
+            top,
             order: ABSENT,
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::transaction::{HistoryLine, Money, Quantity, Timestamp};
 
-use super::marks::{Mark, Marks};
+use super::marks::{Mark, Marks, ShortCuts};
 use super::tally::{RECENT, Tally, WINDOWS, Window};
 
 /// The tally of the lines added so far, which must come in the order of the history.
@@ -154,31 +154,63 @@ impl Running {
     }
 
     /// The tally of the lines added, with what depends on the date.
-    pub(super) fn at(&mut self, as_of: Timestamp, marks: &Marks) -> &Tally {
-        let starts = WINDOWS.map(|days| as_of.plus_days(-days));
-        self.measure_windows(&starts, marks.sums_are_exact);
-        self.count_window_visits(&starts, marks.days_ascend);
-        self.measure_gaps();
-        &self.tally
+    pub(super) fn at(&self, as_of: Timestamp, allowed: ShortCuts) -> Tally {
+        let mut tally = self.windows_at(as_of, allowed);
+        self.measure_gaps(&mut tally);
+        tally
     }
 
-    fn measure_windows(&mut self, starts: &[Timestamp; WINDOWS.len()], exact: bool) {
+    /// The same once it is settled.
+    pub(super) fn windows_at(&self, as_of: Timestamp, allowed: ShortCuts) -> Tally {
+        let mut tally = self.tally.clone();
+        let starts = WINDOWS.map(|days| as_of.plus_days(-days));
+        self.measure_windows(&mut tally, &starts, allowed.sums_are_exact);
+        self.count_window_visits(&mut tally, &starts, allowed.days_ascend);
+        tally
+    }
+
+    /// Keeps only what [`Running::windows_at`] needs for dates after `known`, by which every line was
+    /// known. No line can be added any more.
+    pub(super) fn settle(&mut self, known: Timestamp) {
+        let longest = WINDOWS.iter().max().copied().unwrap_or_default();
+        let start = known.plus_days(-longest);
+        let outside = self.steps.partition_point(|step| step.occurred_at < start);
+        let visits = self.visits.get(self.active.clone()).unwrap_or_default().iter();
+        let visits = visits.filter(|visit| visit.has_purchase && visit.latest >= start);
+        let visits: Vec<Visit> = visits.copied().collect();
+        let mut tally = self.tally.clone();
+        self.measure_gaps(&mut tally);
+        *self = Self {
+            tally,
+            active: 0..visits.len(),
+            visits,
+            steps: self.steps.get(outside..).unwrap_or_default().to_vec(),
+            ..Self::default()
+        };
+    }
+
+    fn measure_windows(&self, tally: &mut Tally, starts: &[Timestamp; WINDOWS.len()], exact: bool) {
         let mut steps = self.steps.as_slice();
-        let now = (self.tally.spend, self.tally.units, self.tally.gross);
-        for (index, (window, start)) in self.tally.windows.iter_mut().zip(starts).enumerate() {
+        let now = (tally.spend, tally.units, tally.gross);
+        for (index, (window, start)) in tally.windows.iter_mut().zip(starts).enumerate() {
             let outside = steps.partition_point(|step| step.occurred_at < *start);
             let inside = self.steps.get(outside..).unwrap_or_default();
             let (spend, units, gross) = if exact { since(inside, now) } else { summed(inside) };
             *window = Window { spend, units, visits: 0 };
             if index == RECENT {
-                self.tally.recent_gross = gross;
+                tally.recent_gross = gross;
             }
             // The next window is longer: it starts at or before this one.
             steps = steps.get(..outside).unwrap_or_default();
         }
     }
 
-    fn count_window_visits(&mut self, starts: &[Timestamp; WINDOWS.len()], days_ascend: bool) {
+    fn count_window_visits(
+        &self,
+        tally: &mut Tally,
+        starts: &[Timestamp; WINDOWS.len()],
+        days_ascend: bool,
+    ) {
         let longest = starts.last().copied().unwrap_or(Timestamp::MIN);
         let mut visits = [0_u32; WINDOWS.len()];
         for visit in self.visits.get(self.active.clone()).unwrap_or_default().iter().rev() {
@@ -192,19 +224,19 @@ impl Running {
                 *count += u32::from(visit.latest >= *start);
             }
         }
-        for (window, visits) in self.tally.windows.iter_mut().zip(visits) {
+        for (window, visits) in tally.windows.iter_mut().zip(visits) {
             window.visits = visits;
         }
     }
 
-    fn measure_gaps(&mut self) {
+    fn measure_gaps(&self, tally: &mut Tally) {
         let visits = self.visits.get(self.active.clone()).unwrap_or_default();
         let (Some(first), Some(last)) = (visits.first(), visits.last()) else {
             return;
         };
         // Gaps are whole days, so their sum in any order is the span. An empty sum has a sign of
         // its own, which is why one visit is summed too.
-        let gaps = self.tally.visits.saturating_sub(1);
+        let gaps = tally.visits.saturating_sub(1);
         let span = (gaps > 0).then(|| f64::from(last.day - first.day));
         let mean = span.map_or(0.0, |span| span / f64::from(gaps));
         let (mut squares, mut previous, mut largest) = (0.0, first.day, first.spend);
@@ -213,10 +245,10 @@ impl Running {
             previous = visit.day;
             largest = largest.max(visit.spend);
         }
-        self.tally.active_span = span.into_iter().sum();
-        self.tally.gap_mean = mean;
-        self.tally.gap_deviation = if gaps > 0 { (squares / f64::from(gaps)).sqrt() } else { 0.0 };
-        self.tally.largest_visit = largest;
+        tally.active_span = span.into_iter().sum();
+        tally.gap_mean = mean;
+        tally.gap_deviation = if gaps > 0 { (squares / f64::from(gaps)).sqrt() } else { 0.0 };
+        tally.largest_visit = largest;
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::transaction::{HistoryLine, ShopClock, Timestamp};
 
 use super::compute::{Features, Season};
-use super::marks::{Marks, TakenBack};
+use super::marks::{Marks, ShortCuts, TakenBack};
+use super::numbering::ABSENT;
 use super::running::Running;
 use super::tally::Tally;
 
@@ -31,20 +32,36 @@ pub(super) struct Sweep {
 impl Sweep {
     /// Turns to another history.
     pub(super) fn start(&mut self, lines: &[HistoryLine], features: &Features) {
-        self.marks.set(lines, features);
+        self.marks.set(lines, |line| features.top_rank_of(line));
         self.counted = None;
+    }
+
+    /// Counts `lines`, the whole of a history, as they are at all dates after the one in `known`, the
+    /// last at which anything became known; `None` when a sum may saturate.
+    pub(super) fn settle(lines: &[HistoryLine]) -> Option<Settling> {
+        let mut sweep = Self::default();
+        sweep.marks.set(lines, |_| ABSENT);
+        if !sweep.marks.allowed.sums_are_exact {
+            return None;
+        }
+        sweep.select(lines, Timestamp::MAX);
+        let known = lines.iter().map(|line| {
+            let ended = if line.is_current() { Timestamp::MIN } else { line.superseded_at };
+            line.occurred_at.max(line.recorded_at).max(ended)
+        });
+        Some(Settling { known: known.max(), sweep })
     }
 
     /// What `lines`, the history given to [`Sweep::start`], amount to as of a date.
     ///
     /// Any order of dates gives the same tallies; the ascending one is the cheapest, because each
     /// date then goes on from the one before.
-    pub(super) fn tally(&mut self, lines: &[HistoryLine], as_of: Timestamp) -> &Tally {
+    pub(super) fn tally(&mut self, lines: &[HistoryLine], as_of: Timestamp) -> Tally {
         match self.visible_front(lines, as_of) {
             Some(end) => self.advance(lines, end),
             None => self.select(lines, as_of),
         }
-        self.running.at(as_of, &self.marks)
+        self.running.at(as_of, self.marks.allowed)
     }
 
     /// How many lines from the first one are visible, when these are all and none cancels an order.
@@ -70,7 +87,7 @@ impl Sweep {
                 0
             }
         };
-        let exact = self.marks.sums_are_exact;
+        let exact = self.marks.allowed.sums_are_exact;
         let new = lines.iter().zip(&self.marks.lines).take(end).skip(start);
         for (line, mark) in new {
             self.running.add(line, mark, line.is_purchase(), exact);
@@ -81,7 +98,7 @@ impl Sweep {
     fn select(&mut self, lines: &[HistoryLine], as_of: Timestamp) {
         self.taken_back.set(lines, &self.marks, as_of);
         self.running.reset(&self.marks);
-        let exact = self.marks.sums_are_exact;
+        let exact = self.marks.allowed.sums_are_exact;
         let happened = lines.iter().take_while(|line| line.occurred_at < as_of);
         for (line, mark) in happened.zip(&self.marks.lines) {
             if line.is_visible(as_of) {
@@ -90,6 +107,32 @@ impl Sweep {
             }
         }
         self.counted = None;
+    }
+}
+
+/// A history counted to its end.
+pub(super) struct Settling {
+    pub(super) known: Option<Timestamp>,
+    sweep: Sweep,
+}
+
+impl Settling {
+    /// Those of `lines`, which were counted, that are purchases.
+    pub(super) fn purchases<'a>(
+        &'a self,
+        lines: &'a [HistoryLine],
+    ) -> impl Iterator<Item = &'a HistoryLine> {
+        let Sweep { marks, taken_back, .. } = &self.sweep;
+        let lines = lines.iter().zip(&marks.lines).filter(|(line, mark)| {
+            line.is_current() && line.is_purchase() && !taken_back.holds(mark)
+        });
+        lines.map(|(line, _)| line)
+    }
+
+    pub(super) fn finish(self) -> (Running, ShortCuts) {
+        let Sweep { mut running, marks, .. } = self.sweep;
+        running.settle(self.known.unwrap_or(Timestamp::MIN));
+        (running, marks.allowed)
     }
 }
 

@@ -45,6 +45,7 @@ pub use self::attributes::{
 };
 pub use self::audit::{AuditEntry, Change};
 pub use self::bulk::{Bulk, BulkBatch, BulkRow, BulkWriter, TextNumbers};
+pub use self::cache::Remembered;
 pub use self::commit::{AppendOutcome, NewLine};
 pub use self::control::{ControlStore, EndedJob, JobCount};
 pub use self::decode::SaleLine;

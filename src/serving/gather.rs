@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::dataset::{FeatureMatrix, InputSchema, InvalidMatrix, Value};
-use crate::feature::{Features, Workspace};
-use crate::store::{AttributeJoin, Attributes, Glance, Reader, TransactionStore};
+use crate::feature::{Features, Settled, Workspace};
+use crate::store::{AttributeJoin, Attributes, Glance, Reader, Remembered, TransactionStore};
 use crate::transaction::{
     CustomerHistory, CustomerId, HistoryLine, HistorySource, SymbolTable, Timestamp,
     TransactionLine,
@@ -203,7 +203,7 @@ fn from_glance(
     let bound = served.features(glance.symbols())?;
     let nothing = Attributes::default();
     let mut rows = Rows::new(&bound.1, None, &nothing, 1);
-    rows.push(Some(customer), glance.history(), as_of, RowSource::History);
+    rows.push_stored(customer, glance.history(), as_of);
     rows.finish()
 }
 
@@ -222,7 +222,7 @@ fn from_store(
     for (row, customer) in customers.iter().enumerate() {
         limit.check_row(row)?;
         let history = reader.history(customer)?;
-        rows.push(Some(customer), &history, as_of, RowSource::History);
+        rows.push_stored(customer, &history, as_of);
     }
     rows.finish()
 }
@@ -295,6 +295,20 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Adds the vector of a customer of the store, whose attributes join it.
+    fn push_stored(&mut self, customer: &CustomerId, history: &Remembered, as_of: Timestamp) {
+        let settled = history.derived(Settled::of).and_then(Option::as_ref);
+        let (features, workspace) = (self.features, &mut self.workspace);
+        let is_done = settled.is_some_and(|settled| {
+            features.append_settled(settled, as_of, workspace, &mut self.values)
+        });
+        if is_done {
+            self.tell(Some(customer), history, as_of, RowSource::History);
+        } else {
+            self.push(Some(customer), history, as_of, RowSource::History);
+        }
+    }
+
     /// Adds the vector of a customer, whose attributes join it, or of somebody made up.
     pub(super) fn push(
         &mut self,
@@ -304,12 +318,23 @@ impl<'a> Rows<'a> {
         source: RowSource,
     ) {
         self.longest = self.longest.max(history.lines().len());
-        let visible = history.lines().iter().filter(|line| line.is_visible(as_of));
-        let bought = visible.clone().any(HistoryLine::is_purchase);
-        // Lines are in the order of the sales.
-        self.last_lines.push(visible.map(|line| line.occurred_at).next_back());
-        self.sources.push(if bought { source } else { RowSource::Prior });
         self.features.append_at(history, &[as_of], &mut self.workspace, &mut self.values);
+        self.tell(customer, history, as_of, source);
+    }
+
+    /// What is to be said of a history beside its features, and the attributes.
+    fn tell(
+        &mut self,
+        customer: Option<&CustomerId>,
+        history: &CustomerHistory,
+        as_of: Timestamp,
+        source: RowSource,
+    ) {
+        let mut visible = history.lines().iter().filter(|line| line.is_visible(as_of));
+        let bought = visible.clone().any(HistoryLine::is_purchase);
+        self.sources.push(if bought { source } else { RowSource::Prior });
+        // Lines are in the order of the sales.
+        self.last_lines.push(visible.next_back().map(|line| line.occurred_at));
         if let Some((own, join)) = &self.own {
             match customer {
                 Some(customer) => join.append(customer, as_of, &mut self.values),

@@ -1,8 +1,11 @@
 //! Histories that were read lately, within a bound of memory.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine};
 
@@ -12,7 +15,42 @@ use super::history::Packed;
 use super::tail::Tail;
 
 /// What an entry takes besides its lines, about, in bytes.
-const OVERHEAD: usize = 160;
+const OVERHEAD: usize = 1_024;
+
+/// What is derived from a history takes about so much a line, in bytes.
+const DERIVED: usize = 80;
+
+/// The history of a customer, empty when there is none, and what was derived from it: it may be
+/// asked about again.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    history: CustomerHistory,
+    again: AtomicBool,
+    derived: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Remembered {
+    /// What `derive` makes of the history, which is made once and kept as long as the history is.
+    /// `None` where the history was not asked about before, so that nobody may do so again, or
+    /// something of another type was derived from it.
+    pub fn derived<T: Any + Send + Sync>(
+        &self,
+        derive: impl FnOnce(&CustomerHistory) -> T,
+    ) -> Option<&T> {
+        if !self.again.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.derived.get_or_init(|| Box::new(derive(&self.history))).downcast_ref()
+    }
+}
+
+impl Deref for Remembered {
+    type Target = CustomerHistory;
+
+    fn deref(&self) -> &CustomerHistory {
+        &self.history
+    }
+}
 
 /// A history as of one commit.
 #[derive(Clone, Debug)]
@@ -20,18 +58,19 @@ struct Cached {
     key: i64,
     epoch: i64,
     batch: i64,
-    history: Arc<CustomerHistory>,
+    history: Arc<Remembered>,
 }
 
 impl Cached {
     /// The history as of the commit `upto` of `tail`, if nothing changed it.
-    fn as_of(&mut self, tail: &Tail, upto: i64) -> Option<Arc<CustomerHistory>> {
+    fn as_of(&mut self, tail: &Tail, upto: i64) -> Option<Arc<Remembered>> {
         let is_unchanged = self.epoch == tail.epoch
             && self.batch >= tail.since()
             && self.batch <= upto
             && tail.changes(self.key, self.batch, upto).next().is_none();
         is_unchanged.then(|| {
             self.batch = upto;
+            self.history.again.store(true, Ordering::Relaxed);
             Arc::clone(&self.history)
         })
     }
@@ -69,7 +108,7 @@ impl HistoryCache {
         customer: &CustomerId,
         tail: &Tail,
         upto: i64,
-    ) -> Option<Arc<CustomerHistory>> {
+    ) -> Option<Arc<Remembered>> {
         if !self.is_on() {
             return None;
         }
@@ -90,9 +129,9 @@ impl HistoryCache {
         customer: &CustomerId,
         packed: Packed<'_>,
         decoder: &Decoder<'_>,
-    ) -> Result<Arc<CustomerHistory>, Fault> {
-        let mut history = CustomerHistory::default();
-        decoder.history(packed, &mut history)?;
+    ) -> Result<Arc<Remembered>, Fault> {
+        let mut history = Remembered::default();
+        decoder.history(packed, &mut history.history)?;
         let history = Arc::new(history);
         self.keep((customer, packed.key), decoder.tail, decoder.upto, &history);
         Ok(history)
@@ -104,7 +143,7 @@ impl HistoryCache {
         (customer, key): (&CustomerId, i64),
         tail: &Tail,
         upto: i64,
-        history: &Arc<CustomerHistory>,
+        history: &Arc<Remembered>,
     ) {
         if size(history) > self.limit / 2 {
             return;
@@ -120,7 +159,7 @@ impl HistoryCache {
         *self.generations.lock().unwrap_or_else(PoisonError::into_inner) = Generations::default();
     }
 
-    fn make_room(&self, generations: &mut Generations, history: &CustomerHistory) {
+    fn make_room(&self, generations: &mut Generations, history: &Remembered) {
         if generations.bytes + size(history) > self.limit / 2 {
             generations.old = mem::take(&mut generations.young);
             generations.bytes = 0;
@@ -129,8 +168,8 @@ impl HistoryCache {
     }
 }
 
-fn size(history: &CustomerHistory) -> usize {
-    OVERHEAD + size_of_val::<[HistoryLine]>(history.lines())
+fn size(history: &Remembered) -> usize {
+    OVERHEAD + history.lines().len() * (size_of::<HistoryLine>() + DERIVED)
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use crate::transaction::{CustomerHistory, CustomerId, SymbolTable, Timestamp};
+use crate::transaction::{CustomerId, SymbolTable, Timestamp};
 
+use super::cache::Remembered;
 use super::decode::Decoder;
 use super::error::Fault;
 use super::history::Packed;
@@ -34,7 +35,7 @@ const QUERY: &str = "
 pub struct Glance {
     state: State,
     symbols: Arc<SymbolTable>,
-    history: Arc<CustomerHistory>,
+    history: Arc<Remembered>,
 }
 
 impl Glance {
@@ -74,11 +75,7 @@ impl Glance {
         Some(Self { state: seen.state, symbols: Arc::clone(&seen.symbols), history })
     }
 
-    pub(super) fn new(
-        state: State,
-        symbols: Arc<SymbolTable>,
-        history: Arc<CustomerHistory>,
-    ) -> Self {
+    pub(super) fn new(state: State, symbols: Arc<SymbolTable>, history: Arc<Remembered>) -> Self {
         Self { state, symbols, history }
     }
 
@@ -112,7 +109,7 @@ impl Glance {
     }
 
     /// The whole history; empty when there is none.
-    pub fn history(&self) -> &CustomerHistory {
+    pub fn history(&self) -> &Remembered {
         &self.history
     }
 

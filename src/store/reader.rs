@@ -9,6 +9,7 @@ use crate::transaction::{
     CustomerHistory, CustomerId, HistorySource, ImportReport, SymbolTable, Timestamp,
 };
 
+use super::cache::Remembered;
 use super::decode::{Decoder, SaleLine};
 use super::error::Fault;
 use super::glance::Glance;
@@ -70,7 +71,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn history(&mut self, customer: &CustomerId) -> Result<Arc<CustomerHistory>, StoreError> {
+    pub fn history(&mut self, customer: &CustomerId) -> Result<Arc<Remembered>, StoreError> {
         let (cache, upto) = (&self.store.cache, self.state.last_batch);
         if let Some(history) = cache.find(customer, &self.tail, upto) {
             return Ok(history);
@@ -198,7 +199,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What it sees of the customer of this history.
-    pub(super) fn glance(&self, history: Arc<CustomerHistory>) -> Glance {
+    pub(super) fn glance(&self, history: Arc<Remembered>) -> Glance {
         Glance::new(self.state, Arc::clone(&self.texts.symbols), history)
     }
 

@@ -183,8 +183,8 @@ fn compare_scans(store: &TransactionStore, model: &Model) {
     reader.scan_parallel(1, Vec::new, keep, |kept| kept, take).unwrap();
     for customer in ids() {
         let history = reader.history(&customer).unwrap();
-        assert_eq!(store.glance(&customer).unwrap().history(), &*history);
-        assert_eq!(scanned.remove(&customer).unwrap_or_default(), *history);
+        assert_eq!(**store.glance(&customer).unwrap().history(), **history);
+        assert_eq!(scanned.remove(&customer).unwrap_or_default(), **history);
         let versions = model.versions.iter();
         let own = versions.filter(|(line, ..)| line.customer_id.as_ref() == Some(&customer));
         assert_eq!(history.lines().len(), own.count());
@@ -366,7 +366,7 @@ proptest! {
                 // The third of them is known to one that remembers.
                 for store in [&store, &remembers, &remembers] {
                     let glance = store.glance(&customer).unwrap();
-                    prop_assert_eq!(glance.history(), &*reader.history(&customer).unwrap());
+                    prop_assert_eq!(&**glance.history(), &**reader.history(&customer).unwrap());
                     prop_assert_eq!(glance.symbols().len(), reader.symbols().len());
                     prop_assert_eq!(glance.last_occurred_at(), reader.summary().last_occurred_at);
                 }

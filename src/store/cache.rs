@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::transaction::{CustomerHistory, CustomerId, HistoryLine};
 
@@ -56,7 +56,6 @@ impl Deref for Remembered {
 #[derive(Clone, Debug)]
 struct Cached {
     key: i64,
-    epoch: i64,
     batch: i64,
     history: Arc<Remembered>,
 }
@@ -64,8 +63,7 @@ struct Cached {
 impl Cached {
     /// The history as of the commit `upto` of `tail`, if nothing changed it.
     fn as_of(&mut self, tail: &Tail, upto: i64) -> Option<Arc<Remembered>> {
-        let is_unchanged = self.epoch == tail.epoch
-            && self.batch >= tail.since()
+        let is_unchanged = self.batch >= tail.since()
             && self.batch <= upto
             && tail.changes(self.key, self.batch, upto).next().is_none();
         is_unchanged.then(|| {
@@ -76,9 +74,11 @@ impl Cached {
     }
 }
 
-/// Two generations of histories: when the younger one has half of the limit, the older one goes.
+/// Two generations of histories of one epoch: when the younger one has half of the limit, the older
+/// one goes.
 #[derive(Debug, Default)]
 struct Generations {
+    epoch: i64,
     young: HashMap<CustomerId, Cached>,
     old: HashMap<CustomerId, Cached>,
     bytes: usize,
@@ -112,7 +112,7 @@ impl HistoryCache {
         if !self.is_on() {
             return None;
         }
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.in_epoch(tail.epoch)?;
         if let Some(cached) = generations.young.get_mut(customer) {
             return cached.as_of(tail, upto);
         }
@@ -148,15 +148,24 @@ impl HistoryCache {
         if size(history) > self.limit / 2 {
             return;
         }
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut generations) = self.in_epoch(tail.epoch) else { return };
         self.make_room(&mut generations, history);
-        let cached = Cached { key, epoch: tail.epoch, batch: upto, history: Arc::clone(history) };
+        let cached = Cached { key, batch: upto, history: Arc::clone(history) };
         generations.young.insert(customer.clone(), cached);
     }
 
-    /// Forgets everything.
-    pub(super) fn clear(&self) {
-        *self.generations.lock().unwrap_or_else(PoisonError::into_inner) = Generations::default();
+    /// Forgets everything of epochs before this one: somebody may have been erased.
+    pub(super) fn begin_epoch(&self, epoch: i64) {
+        drop(self.in_epoch(epoch));
+    }
+
+    /// What is known of an epoch; `None` once a later one began.
+    fn in_epoch(&self, epoch: i64) -> Option<MutexGuard<'_, Generations>> {
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if generations.epoch < epoch {
+            *generations = Generations { epoch, ..Generations::default() };
+        }
+        (generations.epoch == epoch).then_some(generations)
     }
 
     fn make_room(&self, generations: &mut Generations, history: &Remembered) {
@@ -197,15 +206,23 @@ mod tests {
 
     #[test]
     fn what_may_have_changed_is_not_given() {
-        let cache = HistoryCache::new(1 << 20);
-        let empty = Arc::default();
-        let keep = || cache.keep((&customer(1), 1), &Tail::empty(1, 5), 5, &empty);
-        keep();
-        assert!(cache.find(&customer(1), &Tail::empty(2, 5), 5).is_none(), "another epoch");
-        keep();
-        assert!(cache.find(&customer(1), &Tail::empty(1, 6), 6).is_none(), "packed since");
-        keep();
-        cache.clear();
-        assert!(cache.find(&customer(1), &Tail::empty(1, 5), 5).is_none(), "cleared");
+        let kept = || {
+            let cache = HistoryCache::new(1 << 20);
+            cache.keep((&customer(1), 1), &Tail::empty(1, 5), 5, &Arc::default());
+            cache
+        };
+        let knows = |cache: &HistoryCache, epoch, batch| {
+            cache.find(&customer(1), &Tail::empty(epoch, batch), batch).is_some()
+        };
+        assert!(knows(&kept(), 1, 5));
+        assert!(!knows(&kept(), 1, 6), "packed since");
+        let cache = kept();
+        assert!(!knows(&cache, 2, 5), "another epoch");
+        assert!(!knows(&cache, 1, 5), "which made it forget");
+        let cache = kept();
+        cache.begin_epoch(2);
+        assert!(!knows(&cache, 1, 5) && !knows(&cache, 2, 5));
+        cache.keep((&customer(1), 1), &Tail::empty(1, 5), 5, &Arc::default());
+        assert!(!knows(&cache, 1, 5) && !knows(&cache, 2, 5), "read before that epoch");
     }
 }

@@ -98,7 +98,11 @@ impl TransactionStore {
         store.adopt_rows()?;
         if !store.generation.is(&store.reader()?.state()) {
             let told = store.write(&store.database.writer(), Durability::Relaxed, |_| Ok(()));
-            told.map_err(|fault| store.database.fault(fault))?;
+            match told.map_err(|fault| store.database.fault(fault)) {
+                // Who is writing now will tell.
+                Ok(()) | Err(StoreError::Busy { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(store)
     }
@@ -169,7 +173,7 @@ impl TransactionStore {
                 let is_before = tail.epoch + 1 == epoch;
                 is_before.then(|| tail.without(key).ok()).flatten()
             });
-            self.cache.clear();
+            self.cache.begin_epoch(epoch);
             lines
         });
         if rows + lines == 0 {

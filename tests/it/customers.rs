@@ -2,7 +2,7 @@
 
 use patron::grpc::proto::*;
 
-use crate::app::{Clients, TestApp, customer_request, instant};
+use crate::app::{Clients, TestApp, bind, churn_of, customer_ids, customer_request, instant};
 use crate::failure::told;
 use crate::fixture::{online_retail_server, small_shop};
 
@@ -97,6 +97,51 @@ async fn an_erased_customer_is_unknown_and_answered_with_the_prior() {
     assert_eq!(erase(&app, "r1", "e2").await.lines_erased, 0);
     let app = app.restart().await;
     assert!(app.transactions().get_customer(customer_request("r1")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_customer_asked_about_again_is_answered_by_what_anyone_stored() {
+    let app = TestApp::copy_of(&small_shop().directory).await;
+    // A server of its own on the same directory.
+    let other = bind(&app.path("."), &[("jobs.workers", "0".to_owned())]).await;
+    let address = other.local_addr();
+    tokio::spawn(other.serve(std::future::pending()));
+    let other = Clients::connect(address).await;
+    let ask = async || {
+        let customers = predict_churn_request::Input::CustomerIds(customer_ids(&["r1"]));
+        let as_of = Some(instant("2100-01-01T00:00:00Z"));
+        let mut answers = Vec::new();
+        for as_of in [None, None, None, as_of, as_of] {
+            let request = PredictChurnRequest { as_of, ..churn_of(customers.clone()) };
+            let answer = app.ask_churn(request).await.unwrap();
+            let PredictChurnResponse { probabilities, percentiles, reasons, .. } = answer;
+            let told = (answer.sources[0], answer.last_line_time_micros[0]);
+            answers.push((probabilities, percentiles, reasons, told));
+        }
+        // At the first question nothing is remembered, at the third it is counted already.
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(answers[0], answers[2]);
+        assert_eq!(answers[3], answers[4]);
+        answers.pop().unwrap().3
+    };
+    let (source, before) = ask().await;
+    assert_eq!(source, RowSource::History as i32);
+    let line = TransactionLine {
+        customer_id: "r1".to_owned(),
+        order_id: "new".to_owned(),
+        occurred_at: Some(instant("2026-06-01T10:00:00Z")),
+        product_id: "p".to_owned(),
+        quantity_thousandths: Some(1_000),
+        unit_price_micros: Some(3_500_000),
+        ..Default::default()
+    };
+    let chunk = IngestTransactionsRequest { chunk_id: "1".to_owned(), lines: vec![line] };
+    let stored = other.transactions().ingest_transactions(tokio_stream::iter([chunk])).await;
+    assert_eq!(stored.unwrap().into_inner().message().await.unwrap().unwrap().accepted, 1);
+    let (_, after) = ask().await;
+    assert!(after > before, "{after} is not after {before}");
+    erase(&other, "r1", "").await;
+    assert_eq!(ask().await.0, RowSource::Prior as i32);
 }
 
 #[tokio::test]

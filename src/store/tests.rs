@@ -283,19 +283,26 @@ fn finish(mut bulk: Bulk<'_>, writers: [BulkWriter; 2], expected: [u64; 3]) {
     assert_eq!(found.repeated_rows, 0);
 }
 
-#[test]
-fn a_bulk_import_that_is_broken_off_leaves_no_trace() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
+/// A line of one piece of one product, numbered in an order or not.
+fn line(customer: &str, number: Option<u32>) -> TransactionLine {
     let draft = LineDraft {
-        customer_id: Some("ann".to_owned()),
+        customer_id: Some(customer.to_owned()),
+        order_id: number.map(|_| format!("r{customer}")),
+        line_number: number,
         occurred_at: Some(Timestamp::default()),
         product_id: Some("p".to_owned()),
         quantity: Some(Quantity::ONE),
         unit_price: Some(Money::from_micros(1)),
         ..LineDraft::default()
     };
-    let line = draft.check("EUR").unwrap();
+    draft.check("EUR").unwrap()
+}
+
+#[test]
+fn a_bulk_import_that_is_broken_off_leaves_no_trace() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let line = line("ann", None);
     let mut bulk = store.bulk(1 << 20, 2);
     let mut writer = bulk.writer();
     push(&mut writer, (0, &line), Some(line.occurred_at), &mut SymbolTable::default());
@@ -322,22 +329,10 @@ fn new_customers_give_way_to_one_who_has_their_key() {
         let writer = store.database.writer();
         super::row::insert_customer(&writer, key, &other).unwrap();
     }
-    let line = |customer: &CustomerId, number| {
-        let draft = LineDraft {
-            customer_id: Some(customer.as_str().to_owned()),
-            order_id: Some(format!("r{}", customer.as_str())),
-            line_number: Some(number),
-            occurred_at: Some(Timestamp::default()),
-            product_id: Some("p".to_owned()),
-            quantity: Some(Quantity::ONE),
-            unit_price: Some(Money::from_micros(1)),
-            ..LineDraft::default()
-        };
-        draft.check("EUR").unwrap()
-    };
-    let lines = ids.iter().flat_map(|id| [1, 2, 1].map(|number| line(id, number))).collect();
+    let lines =
+        ids.iter().flat_map(|id| [1, 2, 1].map(|number| line(id.as_str(), Some(number)))).collect();
     import(&store, &mut model, lines);
-    let lines = ids.iter().map(|id| line(id, 3)).collect();
+    let lines = ids.iter().map(|id| line(id.as_str(), Some(3))).collect();
     import(&store, &mut model, lines);
     let mut reader = store.reader().unwrap();
     assert_eq!(reader.summary().lines, 12);
@@ -382,19 +377,8 @@ fn a_known_customer_is_looked_up_only_after_a_commit() {
     let other = open(directory.path());
     let mut model = Model::default();
     let ids: Vec<CustomerId> = ids().collect();
-    let line = |customer: &CustomerId| {
-        let draft = LineDraft {
-            customer_id: Some(customer.as_str().to_owned()),
-            occurred_at: Some(Timestamp::default()),
-            product_id: Some("p".to_owned()),
-            quantity: Some(Quantity::ONE),
-            unit_price: Some(Money::from_micros(1)),
-            ..LineDraft::default()
-        };
-        draft.check("EUR").unwrap()
-    };
     let lines = || store.glance(&ids[0]).unwrap().history().lines().len();
-    import(&other, &mut model, vec![line(&ids[0])]);
+    import(&other, &mut model, vec![line(ids[0].as_str(), None)]);
     assert_eq!([lines(), lines()], [1, 1]);
     let seen = store.seen().expect("nothing was stored since").state;
     // By hand, so that only who asks the database can know.
@@ -407,7 +391,7 @@ fn a_known_customer_is_looked_up_only_after_a_commit() {
     store.generation.tell(&never).unwrap();
     assert_eq!((lines(), store.seen().is_none()), (0, true));
     by_hand("UPDATE customer SET customer_key = customer_key - 1");
-    append(&other, &mut model, vec![line(&ids[1])]);
+    append(&other, &mut model, vec![line(ids[1].as_str(), None)]);
     assert_eq!([lines(), lines()], [1, 1]);
     assert!(store.seen().is_some());
     // A store that is opened tells again where it stands.
